@@ -1,0 +1,16 @@
+//! The `agents` function on Lambda.
+
+use std::sync::Arc;
+
+use agent_management::clock::Clock;
+use agent_management::lambda;
+use agent_management::tier::Tiers;
+use agents::Agents;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::init_tracing();
+    let store = lambda::store_from_env().await?;
+    let agents = Agents::new(store, Arc::new(Tiers::embedded()?), Clock::system());
+    lambda::rest::run(agents).await
+}

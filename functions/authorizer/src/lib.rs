@@ -1,0 +1,122 @@
+//! The `authorizer` function: a REQUEST authorizer of API Gateway. It turns a bearer token into a
+//! caller: tenant and user from the token, tier from the tenant's record. API Gateway keeps the
+//! answer for a minute and applies it to every route of the stage, so scopes and expiry travel in
+//! the context and the functions check them.
+
+mod crypto;
+mod keys;
+mod settings;
+mod token;
+
+use agent_management::clock::Clock;
+use agent_management::dynamo::Store;
+use agent_management::error::Error;
+use agent_management::http::caller::Caller;
+use agent_management::tenant;
+use agent_management::tier::Tiers;
+use lambda_http::aws_lambda_events::apigw::{
+    ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerRequestTypeRequest,
+    ApiGatewayCustomAuthorizerResponse,
+};
+use lambda_http::aws_lambda_events::iam::IamPolicyStatement;
+use serde_json::Value;
+
+pub use keys::{KeySource, Keys};
+pub use settings::{BadSettings, Settings};
+pub use token::Refusal;
+
+/// What API Gateway reads as "answer 401".
+#[derive(Debug, thiserror::Error)]
+#[error("Unauthorized")]
+pub struct Unauthorized;
+
+/// The function with what it depends on.
+#[derive(Debug)]
+pub struct Authorizer {
+    settings: Settings,
+    keys: Keys,
+    store: Store,
+    tiers: Tiers,
+    clock: Clock,
+}
+
+impl Authorizer {
+    pub async fn new(settings: Settings, store: Store, tiers: Tiers, clock: Clock) -> Self {
+        crypto::install();
+        let keys = Keys::load(settings.keys.clone(), clock.now()).await;
+        Self { settings, keys, store, tiers, clock }
+    }
+
+    /// The answer to API Gateway: a policy with the caller as its context.
+    ///
+    /// # Errors
+    /// [`Unauthorized`], on which API Gateway answers 401, for a token that is refused; the
+    /// database's errors, on which it answers 500.
+    pub async fn authorize(
+        &self,
+        event: ApiGatewayCustomAuthorizerRequestTypeRequest,
+    ) -> Result<ApiGatewayCustomAuthorizerResponse, lambda_runtime::Error> {
+        let header = event.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match self.identify(header.unwrap_or_default()).await {
+            Ok(caller) => Ok(admission(&event.method_arn.unwrap_or_default(), &caller)),
+            Err(Error::Unauthorized(reason)) => {
+                tracing::info!(reason, "refused");
+                Err(Box::new(Unauthorized))
+            }
+            Err(error) => {
+                tracing::error!(%error, cause = std::error::Error::source(&error).map(ToString::to_string), "failed");
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The caller whom an `Authorization` header names.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] with a reason that holds nothing of the token.
+    pub async fn identify(&self, authorization: &str) -> Result<Caller, Error> {
+        let token = bearer(authorization).ok_or(Error::Unauthorized("not a bearer token"))?;
+        let now = self.clock.now();
+        let claims = token::verify(token, &self.settings, &self.keys, now)
+            .await
+            .map_err(|refusal| Error::Unauthorized(refusal.reason()))?;
+        let record = tenant::store::get(&self.store, &claims.tenant).await?;
+        let entitlements = record.and_then(|record| record.entitlements);
+        Ok(Caller {
+            tenant: claims.tenant,
+            user: claims.user,
+            scopes: claims.scopes,
+            expires_at: claims.expires_at,
+            entitlements: entitlements.unwrap_or_else(|| self.tiers.default_entitlements()),
+        })
+    }
+}
+
+/// The token in the header. The scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start_matches(' '))
+}
+
+fn admission(method_arn: &str, caller: &Caller) -> ApiGatewayCustomAuthorizerResponse {
+    let mut statement = IamPolicyStatement::default();
+    statement.action = vec!["execute-api:Invoke".to_owned()];
+    statement.resource = vec![whole_stage(method_arn)];
+    let mut policy = ApiGatewayCustomAuthorizerPolicy::default();
+    policy.version = Some("2012-10-17".to_owned());
+    policy.statement = vec![statement];
+    let mut response = ApiGatewayCustomAuthorizerResponse::<Value>::default();
+    response.principal_id = Some(caller.user.to_string());
+    response.policy_document = policy;
+    response.context = Value::Object(caller.to_context().into_iter().collect());
+    response
+}
+
+/// Every route of the stage that `method_arn` is in: the answer is cached for all of them.
+fn whole_stage(method_arn: &str) -> String {
+    let mut parts = method_arn.splitn(3, '/');
+    match (parts.next(), parts.next()) {
+        (Some(api), Some(stage)) => format!("{api}/{stage}/*"),
+        (_, _) => method_arn.to_owned(),
+    }
+}

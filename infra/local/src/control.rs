@@ -1,0 +1,153 @@
+//! `/_local`: what only a development machine offers. It answers a loopback Host without a foreign
+//! Origin, and nobody else, so that no web page can reach it through a name that it controls.
+
+use std::time::Duration;
+
+use agent_management::clock::rfc3339;
+use agent_management::error::{Error, Result};
+use agent_management::http::problem::{Problem, ProblemCode};
+use agent_management::http::{JSON, PROBLEM_JSON};
+use agent_management::id::{InvalidId, TenantId, UserId};
+use agent_management::json;
+use agent_management::tenant;
+use agent_management::tier::Overrides;
+use agent_management::violation::Violation;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::host::Host;
+use crate::issuer::{ISSUER, TokenRequest};
+use crate::table::operation;
+
+/// The longest step that the clock can be moved by: ten years.
+const ADVANCE_MAX_S: u64 = 315_360_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockRequest {
+    advance_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantRequest {
+    tier: String,
+    #[serde(default)]
+    overrides: Overrides,
+}
+
+/// Answers a request below `/_local`.
+pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Response<Bytes> {
+    if !is_local(request.headers()) {
+        return problem(&Problem::new(
+            ProblemCode::RouteNotFound,
+            "Only a loopback Host without a foreign Origin.",
+        ));
+    }
+    let path = request.uri().path().trim_end_matches('/').to_owned();
+    let answered = match (request.method(), path.as_str()) {
+        (&Method::GET, "/_local") => Ok(about(base_url)),
+        (&Method::GET, "/_local/jwks.json") => Ok(host.issuer.key_set_json()),
+        (&Method::POST, "/_local/token") => token(host, request.body()),
+        (&Method::POST, "/_local/clock") => clock(host, request.body()),
+        (&Method::POST, "/_local/dynamodb") => return dynamodb(host, &request),
+        (&Method::PUT, tenant) => match tenant.strip_prefix("/_local/tenants/") {
+            Some(tenant) => set_tier(host, tenant, request.body()).await,
+            None => return unknown(),
+        },
+        (_, _) => return unknown(),
+    };
+    match answered {
+        Ok(value) => document(http::StatusCode::OK, JSON, value.to_string()),
+        Err(error) => problem(&Problem::from(error)),
+    }
+}
+
+fn about(base_url: &str) -> Value {
+    json!({
+        "rest_url": base_url,
+        "dynamodb_url": format!("{base_url}/_local/dynamodb"),
+        "issuer": ISSUER,
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn token(host: &Host, body: &[u8]) -> Result<Value> {
+    let request: TokenRequest = json::read(json::parse(body)?)?;
+    check_id(request.tenant.parse::<TenantId>(), "/tenant")?;
+    if let Some(user) = &request.user {
+        check_id(user.parse::<UserId>(), "/user")?;
+    }
+    Ok(json!({"token": host.issuer.token(&request, host.clock.now())}))
+}
+
+fn check_id<T>(parsed: Result<T, InvalidId>, pointer: &str) -> Result<T> {
+    parsed.map_err(|_| {
+        Error::Invalid(vec![Violation::new(pointer, "invalid", "has characters that it must not have")])
+    })
+}
+
+fn clock(host: &Host, body: &[u8]) -> Result<Value> {
+    let request: ClockRequest = json::read(json::parse(body)?)?;
+    if request.advance_s > ADVANCE_MAX_S {
+        let violation = Violation::new("/advance_s", "out_of_range", "must be at most ten years");
+        return Err(Error::Invalid(vec![violation]));
+    }
+    host.clock.advance(Duration::from_secs(request.advance_s));
+    Ok(json!({"now": rfc3339(host.clock.now())}))
+}
+
+async fn set_tier(host: &Host, tenant: &str, body: &[u8]) -> Result<Value> {
+    let tenant: TenantId = tenant.parse().map_err(|_| Error::NotFound("tenant"))?;
+    let request: TenantRequest = json::read(json::parse(body)?)?;
+    if !host.tiers.exists(&request.tier) {
+        let violation = Violation::new("/tier", "unknown_tier", "the tier file has no such tier");
+        return Err(Error::Invalid(vec![violation]));
+    }
+    let written =
+        tenant::store::put_entitlements(&host.store, &tenant, &request.tier, &request.overrides).await?;
+    host.gateway.forget(&tenant);
+    Ok(json!({"tenant": tenant, "tier": written.tier, "overrides": written.overrides}))
+}
+
+/// The table itself, for `cargo lambda watch` and other clients of the SDK.
+fn dynamodb(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+    let body = std::str::from_utf8(request.body()).unwrap_or_default();
+    let (status, answer) = host.engine.call(operation(target), body);
+    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    document(status, "application/x-amz-json-1.0", answer)
+}
+
+fn unknown() -> Response<Bytes> {
+    problem(&Problem::new(ProblemCode::RouteNotFound, "There is no such route under /_local."))
+}
+
+fn problem(problem: &Problem) -> Response<Bytes> {
+    document(problem.code.status(), PROBLEM_JSON, problem.to_json("local"))
+}
+
+fn document(status: http::StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Whether the Host is a loopback name and the Origin, if there is one, the same place.
+fn is_local(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let is_loopback = host
+        .parse::<http::uri::Authority>()
+        .is_ok_and(|authority| matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]"));
+    let is_same_origin = headers.get(ORIGIN).is_none_or(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+        origin.is_some_and(|origin| origin.authority().is_some_and(|authority| authority.as_str() == host))
+    });
+    is_loopback && is_same_origin
+}

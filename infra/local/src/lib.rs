@@ -1,0 +1,16 @@
+//! The whole service on one machine: the functions that run on Lambda, in one process, over an
+//! embedded table, behind a front that speaks API Gateway's events. It is what a newcomer starts
+//! and what the tests drive.
+//!
+//! Modelled so far: the table with its indexes and stream ([`table`]), REST with the authorizer and
+//! its cache ([`gateway`]), and an identity provider ([`issuer`]). Not modelled: what each module's
+//! doc says, and IAM, quotas of the account, latency.
+
+mod banner;
+pub mod cli;
+mod control;
+pub mod gateway;
+pub mod host;
+pub mod issuer;
+pub mod server;
+pub mod table;

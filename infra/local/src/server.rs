@@ -1,0 +1,152 @@
+//! The process: data folder, listener, and an end that lets requests finish.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_management::clock::Clock;
+use agent_management::id::TenantId;
+use agent_management::tenant;
+use agent_management::tier::Overrides;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Options;
+use crate::gateway::BODY_MAX_BYTES;
+use crate::host::{Host, Parts};
+use crate::issuer::Issuer;
+use crate::{banner, control, table};
+
+/// How long requests may take to finish after the signal to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+struct Server {
+    host: Host,
+    base_url: String,
+}
+
+/// Runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// What keeps it from starting, in words for the person at the terminal.
+pub async fn run(options: Options) -> Result<(), String> {
+    init_tracing();
+    let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
+        format!("port {} can't be listened on: {error}; --port takes another", options.port)
+    })?;
+    let base_url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
+    let folder = DataFolder::open(&options)?;
+    let host = open_host(folder.path()).await?;
+    let shown =
+        if options.ephemeral { "kept nowhere".to_owned() } else { folder.path().display().to_string() };
+    println!("{}", banner::text(&host, &base_url, &shown));
+    serve(listener, Server { host, base_url }).await
+}
+
+fn init_tracing() {
+    use tracing_subscriber::EnvFilter;
+
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// The folder of the table and the key, held by one process at a time.
+#[derive(Debug)]
+struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl DataFolder {
+    fn open(options: &Options) -> Result<Self, String> {
+        let temporary = options
+            .ephemeral
+            .then(tempfile::tempdir)
+            .transpose()
+            .map_err(|error| format!("no temporary folder: {error}"))?;
+        let path = temporary.as_ref().map_or_else(|| options.data.clone(), |folder| folder.path().to_owned());
+        let unusable =
+            |error: std::io::Error| format!("the data folder {} can't be used: {error}", path.display());
+        std::fs::create_dir_all(&path).map_err(unusable)?;
+        let lock = File::create(path.join("lock")).map_err(unusable)?;
+        lock.try_lock().map_err(|_| {
+            format!("another process uses the data folder {}; --data takes another", path.display())
+        })?;
+        Ok(Self { path, _lock: lock, _temporary: temporary })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+async fn open_host(folder: &Path) -> Result<Host, String> {
+    let engine = table::open_file(&folder.join("table.sqlite"))?;
+    let issuer =
+        Issuer::kept_in(folder).map_err(|error| format!("the signing key can't be used: {error}"))?;
+    let host = Host::new(Parts::new(engine, issuer, Clock::system())).await?;
+    entitle_demo_tenants(&host).await.map_err(|error| error.to_string())?;
+    Ok(host)
+}
+
+/// Gives each tier its tenant, once.
+async fn entitle_demo_tenants(host: &Host) -> agent_management::error::Result<()> {
+    for tier in host.tiers.all() {
+        let Ok(demo) = banner::demo_tenant(&tier.name).parse::<TenantId>() else {
+            continue;
+        };
+        let record = tenant::store::get(&host.store, &demo).await?;
+        if record.and_then(|record| record.entitlements).is_none() {
+            tenant::store::put_entitlements(&host.store, &demo, &tier.name, &Overrides::new()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, server: Server) -> Result<(), String> {
+    let router = axum::Router::new().fallback(answer).with_state(Arc::new(server));
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let serving = tokio::spawn(serving.into_future());
+    wait_for_signal().await?;
+    let _ = stopping.send(());
+    match tokio::time::timeout(DRAIN_MAX, serving).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(error.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("some requests did not finish in time".to_owned()),
+    }
+}
+
+async fn wait_for_signal() -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| error.to_string()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // One byte over the limit, so that the gateway sees that there is more.
+    let body = match to_bytes(body, BODY_MAX_BYTES + 1).await {
+        Ok(body) => body,
+        Err(_) => vec![0; BODY_MAX_BYTES + 1].into(),
+    };
+    let request = Request::from_parts(parts, body);
+    let path = request.uri().path();
+    let response = if path == "/_local" || path.starts_with("/_local/") {
+        control::answer(&server.host, &server.base_url, request).await
+    } else {
+        server.host.gateway.answer(request).await
+    };
+    response.map(Body::from)
+}

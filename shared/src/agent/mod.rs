@@ -1,0 +1,157 @@
+//! Agents: the content that clients write, the head around it that only the service writes, and
+//! the rules of both. It knows no store, HTTP or clock.
+
+pub mod config;
+mod content;
+pub mod store;
+mod view;
+
+use jiff::Timestamp;
+
+pub use content::{Content, NewAgent};
+pub use view::{AgentView, FIELDS, Fields, SUMMARY_FIELDS, Summary};
+
+use crate::id::{AgentId, AgentKey, TenantId, UserId, digest};
+
+/// The head of an agent: its draft and everything else that a change bumps `rev` for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    pub id: AgentId,
+    pub key: Option<AgentKey>,
+    pub content: Content,
+    pub status: Status,
+    pub owner: UserId,
+    /// Counts every change of the head, from 1.
+    pub rev: u64,
+    /// The version that was published last.
+    pub published_version: Option<u64>,
+    pub created: Stamp,
+    pub updated: Stamp,
+}
+
+/// When, and by whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stamp {
+    pub at: Timestamp,
+    pub by: UserId,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    Active,
+    /// Out of use until what the reason names is mended.
+    Suspended {
+        reason: String,
+    },
+    Archived(Stamp),
+}
+
+impl Status {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended { .. } => "suspended",
+            Self::Archived(_) => "archived",
+        }
+    }
+}
+
+/// What stands at an agent's head: the agent, or what is left of it. A tombstone keeps `rev`, so
+/// that the numbers go on when the id is revived.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Head {
+    Live(Agent),
+    Deleted { rev: u64 },
+}
+
+/// The request that created an agent, as its head remembers it: eight bytes for the key under
+/// which the request came and eight for what it said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Creation {
+    pub under: [u8; 8],
+    pub said: [u8; 8],
+}
+
+/// How a creation relates to the one that a head remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repetition {
+    /// The same request once more.
+    Replay,
+    /// The same Idempotency-Key with another request.
+    Reuse,
+    /// Another request altogether.
+    Unrelated,
+}
+
+impl Creation {
+    /// `nonce` stands in for an Idempotency-Key where the client gave none.
+    pub fn new(caller: &UserId, nonce: &str, said: &str) -> Self {
+        let half = |parts: &[&str]| {
+            let hash = digest(parts);
+            std::array::from_fn(|index| hash[index])
+        };
+        Self { under: half(&[caller.as_str(), nonce]), said: half(&[said]) }
+    }
+
+    pub fn compare(self, earlier: Self) -> Repetition {
+        if self.under != earlier.under {
+            Repetition::Unrelated
+        } else if self.said == earlier.said {
+            Repetition::Replay
+        } else {
+            Repetition::Reuse
+        }
+    }
+
+    pub fn to_bytes(self) -> [u8; 16] {
+        let [under, said] = [self.under, self.said];
+        std::array::from_fn(|index| if index < 8 { under[index] } else { said[index - 8] })
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (under, said) = bytes.split_at_checked(8)?;
+        Some(Self { under: under.try_into().ok()?, said: said.try_into().ok()? })
+    }
+}
+
+/// The id that a creation gets: the `key`'s own where there is one, else one that the
+/// Idempotency-Key always leads to, else a random one.
+pub fn id_for(
+    tenant: &TenantId,
+    caller: &UserId,
+    key: Option<&AgentKey>,
+    idempotency_key: Option<&str>,
+    now: Timestamp,
+) -> AgentId {
+    match (key, idempotency_key) {
+        (Some(key), _) => id_of_key(tenant, key),
+        (None, Some(given)) => {
+            AgentId::derived(&[tenant.as_str(), caller.as_str(), "POST /v1/agents", given])
+        }
+        (None, None) => AgentId::generate(now),
+    }
+}
+
+/// The id of the agent with this `key`: it follows from tenant and key alone, so that uniqueness
+/// needs no item of its own.
+pub fn id_of_key(tenant: &TenantId, key: &AgentKey) -> AgentId {
+    AgentId::derived(&[tenant.as_str(), "key", key.as_str()])
+}
+
+impl Agent {
+    /// A new agent at `rev` 1, owned by its creator.
+    pub fn create(id: AgentId, new: NewAgent, creator: UserId, now: Timestamp) -> Self {
+        let stamp = Stamp { at: now, by: creator.clone() };
+        Self {
+            id,
+            key: new.key,
+            content: new.content,
+            status: Status::Active,
+            owner: creator,
+            rev: 1,
+            published_version: None,
+            created: stamp.clone(),
+            updated: stamp,
+        }
+    }
+}

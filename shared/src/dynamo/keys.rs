@@ -1,0 +1,73 @@
+//! Every key of the table. A tenant's keys all begin with `T#{tenant}`; tenant names can't hold a
+//! `#`, so no tenant's keys begin with another's.
+
+use jiff::Timestamp;
+
+use super::{Item, text};
+use crate::clock::rfc3339;
+use crate::id::{AgentId, TenantId};
+
+pub const PK: &str = "PK";
+pub const SK: &str = "SK";
+/// Lists by time of creation.
+pub const GSI1: &str = "GSI1";
+pub const GSI1_PK: &str = "GSI1PK";
+pub const GSI1_SK: &str = "GSI1SK";
+/// What schedules walk: tenants, and deliveries that are due.
+pub const GSI2: &str = "GSI2";
+pub const GSI2_PK: &str = "GSI2PK";
+pub const GSI2_SK: &str = "GSI2SK";
+/// Seconds since the epoch after which DynamoDB may remove an item.
+pub const TTL: &str = "ttl";
+
+/// Into how many partitions the index of tenants is spread.
+const TENANT_SHARDS: u8 = 16;
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+impl Key {
+    pub(crate) fn to_item(&self) -> Item {
+        Item::from([(PK.to_owned(), text(&self.pk)), (SK.to_owned(), text(&self.sk))])
+    }
+}
+
+/// The tenant's record: quota and entitlements.
+pub fn tenant(tenant: &TenantId) -> Key {
+    Key { pk: format!("T#{tenant}"), sk: "#Q".to_owned() }
+}
+
+/// The tenant's place in the index of all tenants.
+pub fn tenant_in_index(tenant: &TenantId) -> Key {
+    let shard = crate::id::digest(&[tenant.as_str()])[0] % TENANT_SHARDS;
+    Key { pk: format!("TEN#{shard}"), sk: tenant.to_string() }
+}
+
+pub fn agent_head(tenant: &TenantId, id: &AgentId) -> Key {
+    Key { pk: format!("T#{tenant}#A#{id}"), sk: "#H".to_owned() }
+}
+
+/// The partition of GSI1 that lists a tenant's agents.
+pub fn agents_by_creation(tenant: &TenantId) -> String {
+    format!("T#{tenant}#L")
+}
+
+/// An agent's place in its tenant's list.
+pub fn agent_by_creation(created: Timestamp, id: &AgentId) -> String {
+    format!("{}#{id}", rfc3339(created))
+}
+
+/// The creation instant and the id in a key of [`agent_by_creation`].
+pub fn split_agent_by_creation(sort_key: &str) -> Option<(&str, AgentId)> {
+    let (created, id) = sort_key.split_once('#')?;
+    Some((created, id.parse().ok()?))
+}
+
+/// A key that no item has: reading it shows that the table answers.
+pub fn ping() -> Key {
+    Key { pk: "T#_#ping".to_owned(), sk: "#".to_owned() }
+}

@@ -1,0 +1,115 @@
+//! The one table. [`Store`] is the client and the table's name; each feature's `store.rs` says
+//! what it reads and writes. Keys are made in [`keys`] and nowhere else.
+
+pub mod keys;
+pub mod transact;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// An item, as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The table, and the client that reaches it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+}
+
+impl Store {
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// One item by its key, read consistently.
+    pub(crate) async fn get(&self, key: &keys::Key) -> Result<Option<Item>> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(output.item)
+    }
+
+    /// Whether the table answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`] when it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.get(&keys::ping()).await.map(drop)
+    }
+}
+
+/// `value` as an item.
+pub(crate) fn to_item(value: &impl Serialize) -> Result<Item> {
+    serde_dynamo::to_item(value).map_err(|_| Error::internal("a value has no form as an item"))
+}
+
+/// An item as a `T`. Attributes that `T` does not know are passed over: a newer release wrote them.
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
+    serde_dynamo::from_item(item).map_err(|_| Error::internal("a stored item has another shape"))
+}
+
+/// What a builder of the SDK made; it fails only when a required member was left out.
+pub(crate) fn built<T>(made: Result<T, BuildError>) -> Result<T> {
+    made.map_err(|_| Error::internal("an SDK request lacks a member"))
+}
+
+pub(crate) fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+impl<E, R> From<SdkError<E, R>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        let is_transient = match &error {
+            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+            SdkError::ServiceError(service) => service.err().code().is_none_or(is_transient_code),
+            _ => false,
+        };
+        let cause = DatabaseError(match &error {
+            SdkError::ConstructionFailure(_) => "construction failure".into(),
+            SdkError::TimeoutError(_) => "timeout".into(),
+            SdkError::DispatchFailure(_) => "dispatch failure".into(),
+            SdkError::ResponseError(_) => "unreadable response".into(),
+            _ => error.code().unwrap_or("unknown").to_owned(),
+        });
+        if is_transient { Self::Unavailable(cause.into()) } else { Self::Internal(cause.into()) }
+    }
+}
+
+/// The database's error by its code alone: its message may quote what a client sent.
+#[derive(Debug, thiserror::Error)]
+#[error("database: {0}")]
+struct DatabaseError(String);
+
+fn is_transient_code(code: &str) -> bool {
+    matches!(
+        code,
+        "InternalServerError"
+            | "ServiceUnavailable"
+            | "ThrottlingException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "TransactionInProgressException"
+            | "TransactionConflictException"
+    )
+}

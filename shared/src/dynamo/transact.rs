@@ -1,0 +1,77 @@
+//! Transactions, and the one thing about them that the SDK leaves to us: a transaction that met
+//! another one on the same item is cancelled, and is worth another try.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use tokio::time::Instant;
+
+use super::{Item, Store};
+use crate::error::{Error, Result};
+
+/// How long a transaction is tried again when it meets others.
+const CONFLICT_PATIENCE: Duration = Duration::from_secs(1);
+const BACKOFF_FIRST_MS: u64 = 5;
+const BACKOFF_MAX_MS: u64 = 160;
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub enum Outcome {
+    Written,
+    /// For each action in its order, the item that its condition refused, if it did. The item is
+    /// empty where there was none.
+    Refused(Vec<Option<Item>>),
+}
+
+/// Writes all of `actions` or none. Actions should ask for `ALL_OLD` on a failed condition.
+///
+/// # Errors
+/// [`Error::Unavailable`] when it still meets other transactions after a second, or the database
+/// does not answer.
+pub async fn write(store: &Store, actions: Vec<TransactWriteItem>) -> Result<Outcome> {
+    let deadline = Instant::now() + CONFLICT_PATIENCE;
+    let mut backoff_ms = BACKOFF_FIRST_MS;
+    loop {
+        let sent = store.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
+        let error = match sent {
+            Ok(_) => return Ok(Outcome::Written),
+            Err(error) => error,
+        };
+        match cancellation(&error) {
+            Some(reasons) if reasons.iter().any(is_contention) => {
+                if Instant::now() >= deadline {
+                    return Err(Error::Unavailable("transactions keep meeting each other".into()));
+                }
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=backoff_ms))).await;
+                backoff_ms = (backoff_ms * 2).min(BACKOFF_MAX_MS);
+            }
+            Some(reasons) if reasons.iter().any(|reason| code(reason) == "ConditionalCheckFailed") => {
+                return Ok(Outcome::Refused(reasons.iter().map(refused_item).collect()));
+            }
+            Some(_) | None => return Err(error.into()),
+        }
+    }
+}
+
+fn cancellation<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons())
+        }
+        _ => None,
+    }
+}
+
+fn is_contention(reason: &CancellationReason) -> bool {
+    matches!(code(reason), "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+}
+
+fn code(reason: &CancellationReason) -> &str {
+    reason.code().unwrap_or("None")
+}
+
+fn refused_item(reason: &CancellationReason) -> Option<Item> {
+    (code(reason) == "ConditionalCheckFailed").then(|| reason.item().cloned().unwrap_or_default())
+}

@@ -1,0 +1,118 @@
+//! One request and its answer: [`open`] decides whether a handler sees the request at all, and
+//! [`Exchange::close`] turns what the handler said into the answer, with the headers that every
+//! answer has, and the one log line.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
+
+use super::call::Call;
+use super::caller::Caller;
+use super::problem::{Problem, ProblemCode};
+use super::reply::{PROBLEM_JSON, Reply};
+use super::routes::{self, Access, Found, Function, Route};
+use crate::error::{Error, Result};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Exchange {
+    request_id: String,
+    method: http::Method,
+    route: Option<&'static Route>,
+}
+
+/// Accepts `request` for `function`, or says why not.
+pub fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Result<Call, Problem>) {
+    let (request_id, caller) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            (context.request_id.clone().unwrap_or_default(), Caller::from_context(&context.authorizer.fields))
+        }
+        _ => (String::new(), None),
+    };
+    let mut exchange = Exchange { request_id, method: request.method().clone(), route: None };
+    let (route, params) = match routes::find(request.method().as_str(), request.raw_http_path()) {
+        Found::Route(matched) if matched.0.operation.function() == function => matched,
+        Found::OtherMethods(methods) => return (exchange, Err(Problem::method_not_allowed(&methods))),
+        Found::Route(_) | Found::Nothing => {
+            let problem = Problem::new(ProblemCode::RouteNotFound, "There is no such route.");
+            return (exchange, Err(problem));
+        }
+    };
+    exchange.route = Some(route);
+    let query = request
+        .query_string_parameters_ref()
+        .map(|query| query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+    let (parts, body) = request.into_parts();
+    let call = Call {
+        route,
+        params,
+        query: query.unwrap_or_default(),
+        headers: parts.headers,
+        body: into_bytes(body),
+        caller,
+        now,
+    };
+    let admitted = admit(&call).map(|()| call).map_err(Problem::from);
+    (exchange, admitted)
+}
+
+fn admit(call: &Call) -> Result<()> {
+    let Access::Scope(scope) = call.route.access else {
+        return Ok(());
+    };
+    let caller = call.caller()?;
+    if caller.expires_at <= call.now {
+        return Err(Error::Unauthorized("The token has expired."));
+    }
+    if caller.has(scope) { Ok(()) } else { Err(Error::InsufficientScope(scope.as_str())) }
+}
+
+fn into_bytes(body: Body) -> Bytes {
+    match body {
+        Body::Text(text) => text.into(),
+        Body::Binary(bytes) => bytes.into(),
+        _ => Bytes::new(),
+    }
+}
+
+impl Exchange {
+    /// The answer.
+    pub fn close(self, outcome: Result<Reply, Problem>) -> Response<Body> {
+        let (status, mut headers, body) = match outcome {
+            Ok(reply) => (reply.status, reply.headers, reply.body),
+            Err(problem) => self.refuse(problem),
+        };
+        tracing::info!(
+            request_id = self.request_id,
+            method = %self.method,
+            route = self.route.map_or("none", |route| route.path),
+            status = status.as_u16(),
+            "answered"
+        );
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if let Ok(request_id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(&REQUEST_ID, request_id);
+        }
+        let mut response = Response::new(if body.is_empty() { Body::Empty } else { Body::Text(body) });
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn refuse(&self, problem: Problem) -> (http::StatusCode, HeaderMap, String) {
+        let code = problem.code;
+        if let Some(cause) = &problem.cause {
+            tracing::error!(request_id = self.request_id, code = code.as_str(), %cause, "failed");
+        }
+        let body = problem.to_json(&self.request_id);
+        let mut headers = HeaderMap::from_iter(problem.headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        (code.status(), headers, body)
+    }
+}

@@ -1,0 +1,17 @@
+//! HTTP as this service speaks it: the route table, what a request is once it is accepted, what a
+//! handler replies, and the one place where errors become problem documents.
+//!
+//! Invariant: only this folder and the functions' `routes` know status codes and headers.
+
+mod call;
+pub mod caller;
+mod exchange;
+pub mod precondition;
+pub mod problem;
+mod reply;
+pub mod routes;
+
+pub use call::{Call, Parameters};
+pub use exchange::{Exchange, open};
+pub use problem::Problem;
+pub use reply::{JSON, PROBLEM_JSON, Reply};

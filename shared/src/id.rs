@@ -1,0 +1,215 @@
+//! Prefixed, opaque identifiers: a type per resource, each a prefix and 26 characters of Crockford
+//! base 32. The characters are a ULID, or derived by SHA-256 when the same request must always
+//! name the same resource. Nothing may read meaning out of them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+/// The text is not an identifier of the kind that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct InvalidId(pub &'static str);
+
+macro_rules! prefixed_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new random identifier.
+            pub fn generate(now: Timestamp) -> Self {
+                Self(format!("{}{}", $prefix, Ulid::from_datetime(SystemTime::from(now))))
+            }
+
+            /// The identifier that `parts` always lead to. Each part counts with its length, so
+            /// that no two lists of parts run together.
+            pub fn derived(parts: &[&str]) -> Self {
+                Self(format!("{}{}", $prefix, Ulid::from_bytes(digest(parts))))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                match text.strip_prefix($prefix) {
+                    Some(rest) if is_canonical_ulid(rest) => Ok(Self(text.to_owned())),
+                    Some(_) | None => Err(InvalidId(stringify!($name))),
+                }
+            }
+        }
+
+        text_newtype!($name);
+    };
+}
+
+macro_rules! text_newtype {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+prefixed_id!(
+    /// An agent's identifier: `agt_` and 26 characters.
+    AgentId,
+    "agt_"
+);
+
+/// A tenant, as the token's tenant claim names it: `[A-Za-z0-9-]{1,64}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TenantId(String);
+
+impl TenantId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId("tenant"))
+        }
+    }
+}
+
+text_newtype!(TenantId);
+
+/// A user of a tenant, as the token's subject claim names it: 1 to 128 bytes of visible ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId("user"))
+        }
+    }
+}
+
+text_newtype!(UserId);
+
+/// The client's own name for an agent: unique per tenant, immutable, 1 to 128 characters of
+/// `[A-Za-z0-9._-]` beginning with a letter or digit, so that it stands in a path as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AgentKey(String);
+
+impl AgentKey {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AgentKey {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if starts_well && text.len() <= 128 && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId("key"))
+        }
+    }
+}
+
+text_newtype!(AgentKey);
+
+/// The first 16 bytes of the SHA-256 over `parts`, each preceded by its length.
+pub fn digest(parts: &[&str]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let hash = hasher.finalize();
+    std::array::from_fn(|index| hash[index])
+}
+
+/// Decoding accepts lower case and overflow; an identifier must be the one spelling that we write.
+fn is_canonical_ulid(text: &str) -> bool {
+    Ulid::from_string(text).is_ok_and(|ulid| ulid.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_is_an_id() {
+        let id = AgentId::generate(Timestamp::UNIX_EPOCH);
+        assert_eq!(id.as_str().parse::<AgentId>(), Ok(id.clone()));
+        for bad in [
+            "",
+            "agt_",
+            "agt_1",
+            "tpl_00000000000000000000000000",
+            &id.as_str().to_lowercase(),
+            &format!("{id}0"),
+            "agt_ZZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            "agt_0000000000000000000000000\u{0}",
+        ] {
+            assert!(bad.parse::<AgentId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn derived_ids_do_not_run_parts_together() {
+        assert_eq!(AgentId::derived(&["a", "b"]), AgentId::derived(&["a", "b"]));
+        assert_ne!(AgentId::derived(&["a", "b"]), AgentId::derived(&["ab", ""]));
+        assert_ne!(AgentId::derived(&["a", "b"]), AgentId::derived(&["a", "b", ""]));
+    }
+
+    #[test]
+    fn tenants_keep_to_their_alphabet() {
+        assert!("acme-1".parse::<TenantId>().is_ok());
+        for bad in ["", "_", "a#b", "a/b", "ä", &"a".repeat(65)] {
+            assert!(bad.parse::<TenantId>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What a function builds once, before its first event.
+
+use aws_config::BehaviorVersion;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+
+use crate::dynamo::Store;
+
+/// A variable that the function needs is not set.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {0} is not set")]
+pub struct MissingVariable(pub &'static str);
+
+/// The table that `TABLE_NAME` names, in the environment's region and with its credentials.
+///
+/// # Errors
+/// [`MissingVariable`].
+pub async fn store_from_env() -> Result<Store, MissingVariable> {
+    let table = std::env::var("TABLE_NAME").map_err(|_| MissingVariable("TABLE_NAME"))?;
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
+    Ok(Store::new(aws_sdk_dynamodb::Client::new(&config), table))
+}
+
+/// A connector for https, with the one TLS stack of the service.
+pub fn https_connector() -> SharedHttpConnector {
+    let connector = aws_smithy_http_client::Connector::builder()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build();
+    SharedHttpConnector::new(connector)
+}
+
+/// Logs as JSON lines on standard output, at the level that `RUST_LOG` names or `info`.
+pub fn init_tracing() {
+    use tracing_subscriber::EnvFilter;
+
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_current_span(false)
+        .with_target(false)
+        .init();
+}

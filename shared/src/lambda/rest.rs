@@ -1,0 +1,71 @@
+//! From a REST proxy event to a handler and back. The event passes through `lambda_http`'s types;
+//! before it does, its path is made one that they can hold, so that no client can make them panic.
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequest;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, Request, Response};
+use lambda_runtime::{Context, Error, LambdaEvent, Service, service_fn};
+use serde_json::Value;
+
+/// A handler of REST requests. It answers every one: what goes wrong is an answer, too.
+pub trait Handler: Clone + Send + Sync + 'static {
+    fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Answers Lambda's events until the environment ends.
+///
+/// # Errors
+/// As the Lambda runtime's.
+pub async fn run(handler: impl Handler) -> Result<(), Error> {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<ApiGatewayProxyRequest>| {
+        let handler = handler.clone();
+        async move { answer(&handler, event.payload, event.context).await }
+    }))
+    .await
+}
+
+/// The answer to one event, as the proxy integration has it.
+///
+/// # Errors
+/// None of the handler's: it has none. Only what the answer has no form for.
+pub async fn answer(
+    handler: &impl Handler,
+    mut event: ApiGatewayProxyRequest,
+    context: Context,
+) -> Result<Value, Error> {
+    event.path = event.path.map(|path| holdable(&path));
+    let handler = handler.clone();
+    let mut adapter = Adapter::from(service_fn(move |request: Request| {
+        let handler = handler.clone();
+        async move { Ok::<_, Error>(handler.handle(request).await) }
+    }));
+    let response = adapter.call(LambdaEvent::new(LambdaRequest::ApiGatewayV1(event), context)).await?;
+    Ok(serde_json::to_value(response)?)
+}
+
+/// `path` with every byte that a URI can't hold percent-encoded. What stands encoded stays so.
+fn holdable(path: &str) -> String {
+    let mut holdable = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}?#".contains(&byte) {
+            holdable.push(char::from(byte));
+        } else {
+            holdable.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    holdable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_becomes_one_that_a_uri_can_hold() {
+        for hostile in ["/v1/agents/a b", "/ä/%", "/a?b#c", "/\u{0}\n", "/{id}", "//x"] {
+            let path = holdable(hostile);
+            assert!(path.parse::<http::Uri>().is_ok(), "{path}");
+        }
+        assert_eq!(holdable("/v1/agents/a%20b"), "/v1/agents/a%20b");
+    }
+}

@@ -1,0 +1,18 @@
+//! The Agent Management Service, without its entry points: the features, the one table, the HTTP
+//! conventions and the wiring that every function shares.
+//!
+//! Folders are features. In each, `mod.rs` is types and pure rules, `store.rs` is DynamoDB and
+//! `view.rs` is the public JSON. `tests/it/architecture.rs` reads these sources and keeps it so.
+
+pub mod agent;
+pub mod clock;
+pub mod dynamo;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod json;
+pub mod lambda;
+pub mod page;
+pub mod tenant;
+pub mod tier;
+pub mod violation;

@@ -1,0 +1,122 @@
+//! The tenant's record in the table. `used` moves only in transactions that also write the agent
+//! that it counts; entitlements move only through [`put_entitlements`].
+
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use serde::Deserialize;
+
+use super::Tenant;
+use crate::dynamo::{Item, Store, built, from_item, keys, number, text};
+use crate::error::{Error, Result};
+use crate::id::TenantId;
+use crate::tier::{Entitlements, Overrides};
+
+const ENTITY: &str = "tenant";
+
+#[derive(Debug, Deserialize)]
+struct TenantItem {
+    #[serde(default)]
+    used: u64,
+    tier: Option<String>,
+    /// JSON.
+    overrides: Option<String>,
+    entitlements_rev: Option<u64>,
+}
+
+/// The tenant's record, read consistently; `None` before its first write.
+///
+/// # Errors
+/// As the database's.
+pub async fn get(store: &Store, tenant: &TenantId) -> Result<Option<Tenant>> {
+    store.get(&keys::tenant(tenant)).await?.map(parse).transpose()
+}
+
+/// Sets tier and overrides, whatever they were.
+///
+/// # Errors
+/// As the database's.
+pub async fn put_entitlements(
+    store: &Store,
+    tenant: &TenantId,
+    tier: &str,
+    overrides: &Overrides,
+) -> Result<Entitlements> {
+    let index = keys::tenant_in_index(tenant);
+    let overrides_json =
+        serde_json::to_string(overrides).map_err(|_| Error::internal("overrides have no form as JSON"))?;
+    let output = store
+        .client
+        .update_item()
+        .table_name(&store.table)
+        .set_key(Some(keys::tenant(tenant).to_item()))
+        .update_expression(
+            "SET tier = :tier, overrides = :overrides, #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant \
+             ADD entitlements_rev :one",
+        )
+        .expression_attribute_names("#entity", "entity")
+        .expression_attribute_values(":tier", text(tier))
+        .expression_attribute_values(":overrides", text(overrides_json))
+        .expression_attribute_values(":entity", text(ENTITY))
+        .expression_attribute_values(":shard", text(index.pk))
+        .expression_attribute_values(":tenant", text(index.sk))
+        .expression_attribute_values(":one", number(1))
+        .return_values(ReturnValue::AllNew)
+        .send()
+        .await?;
+    let written = parse(output.attributes.unwrap_or_default())?;
+    written.entitlements.ok_or_else(|| Error::internal("the entitlements just written are missing"))
+}
+
+/// The action that counts one agent more, on condition that the tenant has room for it and its
+/// entitlements are still those that were assumed.
+///
+/// # Errors
+/// [`Error::Internal`] if the SDK refuses the action.
+pub fn count_agent(
+    store: &Store,
+    tenant: &TenantId,
+    assumed: &Entitlements,
+    agents_max: Option<u64>,
+) -> Result<TransactWriteItem> {
+    let index = keys::tenant_in_index(tenant);
+    let same_entitlements = match assumed.rev {
+        0 => "attribute_not_exists(entitlements_rev)",
+        _ => "entitlements_rev = :assumed",
+    };
+    let room = match agents_max {
+        Some(0) => " AND used < :max",
+        Some(_) => " AND (attribute_not_exists(used) OR used < :max)",
+        None => "",
+    };
+    let mut update = Update::builder()
+        .table_name(&store.table)
+        .set_key(Some(keys::tenant(tenant).to_item()))
+        .update_expression("SET #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant ADD used :one")
+        .condition_expression(format!("{same_entitlements}{room}"))
+        .expression_attribute_names("#entity", "entity")
+        .expression_attribute_values(":entity", text(ENTITY))
+        .expression_attribute_values(":shard", text(index.pk))
+        .expression_attribute_values(":tenant", text(index.sk))
+        .expression_attribute_values(":one", number(1))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    if assumed.rev > 0 {
+        update = update.expression_attribute_values(":assumed", number(assumed.rev));
+    }
+    if let Some(agents_max) = agents_max {
+        update = update.expression_attribute_values(":max", number(agents_max));
+    }
+    Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+}
+
+/// Reads a record, as a query or a refused condition brings it.
+pub(crate) fn parse(item: Item) -> Result<Tenant> {
+    let item: TenantItem = from_item(item)?;
+    let entitlements = match (item.tier, item.overrides, item.entitlements_rev) {
+        (Some(tier), Some(overrides), Some(rev)) => {
+            let overrides = serde_json::from_str(&overrides)
+                .map_err(|_| Error::internal("stored overrides cannot be read"))?;
+            Some(Entitlements { tier, overrides, rev })
+        }
+        (_, _, _) => None,
+    };
+    Ok(Tenant { agents_used: item.used, entitlements })
+}
