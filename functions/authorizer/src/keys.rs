@@ -13,7 +13,7 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tokio::sync::Mutex;
 
 /// The least time between two fetches.
-const REFETCH_AGE_MIN: Duration = Duration::from_secs(60);
+const REFETCH_AGE_MIN: Duration = Duration::from_mins(1);
 /// How long a fetch may take in all.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The greatest key set that is read.

@@ -13,8 +13,8 @@ pub fn text(host: &Host, base_url: &str, data: &str) -> String {
         host.issuer.token(&request, host.clock.now())
     };
     let tiers = host.tiers.all();
-    let tokens: String =
-        tiers.iter().map(|tier| format!("  {:<11} {}\n", tier.name, token(&tier.name))).collect();
+    let lines = tiers.iter().map(|tier| format!("  {:<11} {}", tier.name, token(&tier.name)));
+    let tokens = lines.collect::<Vec<_>>().join("\n\n");
     let first = tiers.first().map(|tier| token(&tier.name)).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
     format!(
@@ -27,6 +27,7 @@ pub fn text(host: &Host, base_url: &str, data: &str) -> String {
 
 A token for a tenant of each tier, good for 12 hours:
 {tokens}
+
 Try it: create an agent, get it, list them.
 
 export URL={base_url} TOKEN={first}

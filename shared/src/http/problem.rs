@@ -291,18 +291,18 @@ impl From<Error> for Problem {
             Error::InvalidParameter { name, detail } => {
                 Self::new(P::InvalidParameter, format!("{name}: {detail}."))
             }
-            Error::InvalidCursor => Self::new(P::InvalidCursor, P::InvalidCursor.title()),
+            Error::InvalidCursor => Self::new(P::InvalidCursor, P::InvalidCursor.advice()),
             Error::Invalid(violations) => Self::listing(P::ValidationFailed, violations),
             Error::Entitlement(violations) => Self::listing(P::EntitlementExceeded, violations),
             Error::KeyTaken => Self::new(P::KeyTaken, "The tenant has an agent with this key."),
             Error::IdempotencyKeyReused => {
-                Self::new(P::IdempotencyKeyReused, P::IdempotencyKeyReused.title())
+                Self::new(P::IdempotencyKeyReused, P::IdempotencyKeyReused.advice())
             }
-            Error::Deleted => Self::new(P::Deleted, P::Deleted.title()),
+            Error::Deleted => Self::new(P::Deleted, P::Deleted.advice()),
             Error::PreconditionRequired => {
                 Self::new(P::PreconditionRequired, P::PreconditionRequired.advice())
             }
-            Error::PreconditionFailed => Self::new(P::PreconditionFailed, P::PreconditionFailed.title()),
+            Error::PreconditionFailed => Self::new(P::PreconditionFailed, P::PreconditionFailed.advice()),
             Error::Conflict(detail) => Self::new(P::Conflict, detail),
             Error::HasDependents(dependents) => Self::listing(P::HasDependents, dependents),
             Error::Unauthorized(detail) => Self {
@@ -316,10 +316,10 @@ impl From<Error> for Problem {
             Error::Unavailable(cause) => Self {
                 headers: vec![(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))],
                 cause: Some(cause),
-                ..Self::new(P::Unavailable, P::Unavailable.title())
+                ..Self::new(P::Unavailable, P::Unavailable.advice())
             },
             Error::Internal(cause) => {
-                Self { cause: Some(cause), ..Self::new(P::Internal, P::Internal.title()) }
+                Self { cause: Some(cause), ..Self::new(P::Internal, P::Internal.advice()) }
             }
         }
     }

@@ -5,6 +5,7 @@ use agent_management::agent::{self, Agent, AgentView, Creation, Head, NewAgent, 
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::{Call, Reply};
+use agent_management::id::AgentId;
 use agent_management::tier::{self, Entitlements, LimitName};
 use agent_management::violation::Violation;
 use http::StatusCode;
@@ -24,7 +25,8 @@ pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let new = NewAgent::read(document)?;
 
     let id = agent::id_for(&caller.tenant, &caller.user, new.key.as_ref(), idempotency_key, call.now);
-    let nonce = idempotency_key.map_or_else(|| id.to_string(), str::to_owned);
+    // Without a key of the client's, no other request is this one.
+    let nonce = idempotency_key.map_or_else(|| AgentId::generate(call.now).to_string(), str::to_owned);
     let creation = Creation::new(&caller.user, &nonce, &said);
     let agent = Agent::create(id, new, caller.user.clone(), call.now);
     if validate_only {

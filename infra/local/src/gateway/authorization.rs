@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// How long an answer is kept.
-const AGE_MAX: Duration = Duration::from_secs(60);
+const AGE_MAX: Duration = Duration::from_mins(1);
 /// The most answers that are kept; above it all are dropped, which costs a call each.
 const ANSWERS_MAX: usize = 10_000;
 

@@ -1,13 +1,14 @@
 //! The JSON of API Gateway's events, field by field as its documentation shows them (payload format
 //! 1.0 for REST APIs). Bodies that are not UTF-8 travel in base64, as under `binaryMediaTypes`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use agent_management::http::routes::Route;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -24,8 +25,8 @@ struct ProxyEvent<'a> {
     resource: &'a str,
     path: &'a str,
     http_method: &'a str,
-    headers: BTreeMap<&'a str, &'a str>,
-    multi_value_headers: BTreeMap<&'a str, Vec<&'a str>>,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    multi_value_headers: BTreeMap<&'a str, Vec<Cow<'a, str>>>,
     query_string_parameters: Option<BTreeMap<&'a str, &'a str>>,
     multi_value_query_string_parameters: Option<BTreeMap<&'a str, Vec<&'a str>>>,
     path_parameters: Option<BTreeMap<&'a str, String>>,
@@ -133,13 +134,17 @@ pub fn authorizer(request: &Request<Bytes>, request_id: &str) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-fn single(headers: &HeaderMap) -> BTreeMap<&str, &str> {
-    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+fn single(headers: &HeaderMap) -> BTreeMap<&str, Cow<'_, str>> {
+    headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
 }
 
-fn multiple(headers: &HeaderMap) -> BTreeMap<&str, Vec<&str>> {
-    let values = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok()).collect();
+fn multiple(headers: &HeaderMap) -> BTreeMap<&str, Vec<Cow<'_, str>>> {
+    let values = |name| headers.get_all(name).into_iter().map(text).collect();
     headers.keys().map(|name| (name.as_str(), values(name))).collect()
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 fn query(request: &Request<Bytes>) -> Vec<(String, String)> {

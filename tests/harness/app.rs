@@ -1,0 +1,128 @@
+//! The service under test and clients of it.
+
+use std::time::Duration;
+
+use agent_management::clock::Clock;
+use agent_management::tenant;
+use agent_management::tier::Overrides;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+use jiff::Timestamp;
+use local::host::{Host, Parts};
+use local::issuer::{Issuer, TokenRequest};
+use local::table;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::recorder::Recorder;
+
+/// The tenant that most tests are.
+pub const TENANT: &str = "acme";
+
+/// The service, with what tests control of it.
+#[derive(Debug)]
+pub struct App {
+    pub host: Host,
+    pub recorder: Recorder,
+    pub clock: Clock,
+}
+
+impl App {
+    /// An empty service at the start of 2026.
+    pub async fn start() -> Self {
+        let clock = Clock::manual("2026-01-01T00:00:00Z".parse::<Timestamp>().expect("a fixed text"));
+        let engine = table::open_memory().expect("an empty database opens");
+        let recorder = Recorder::new(engine.clone());
+        let issuer = Issuer::ephemeral().expect("a random source");
+        let mut parts = Parts::new(engine, issuer, clock.clone());
+        parts.http_client = recorder.http_client();
+        let host = Host::new(parts).await.expect("the embedded tiers are good");
+        Self { host, recorder, clock }
+    }
+
+    /// A client of [`TENANT`] with every scope.
+    pub fn client(&self) -> Client<'_> {
+        self.client_of(TENANT)
+    }
+
+    pub fn client_of(&self, tenant: &str) -> Client<'_> {
+        self.client_with(&TokenRequest::for_tenant(tenant))
+    }
+
+    pub fn client_with(&self, token: &TokenRequest) -> Client<'_> {
+        let token = self.host.issuer.token(token, self.clock.now());
+        Client { app: self, authorization: Some(format!("Bearer {token}")) }
+    }
+
+    /// A client that sends this Authorization header, or none.
+    pub fn client_sending(&self, authorization: Option<&str>) -> Client<'_> {
+        Client { app: self, authorization: authorization.map(str::to_owned) }
+    }
+
+    /// Puts the tenant on `tier`, and lets the authorizer's cache forget it.
+    pub async fn set_tier(&self, tenant: &str, tier: &str, overrides: Overrides) {
+        let tenant = tenant.parse().expect("a tenant");
+        tenant::store::put_entitlements(&self.host.store, &tenant, tier, &overrides).await.expect("written");
+        self.host.gateway.forget(&tenant);
+    }
+
+    pub fn advance(&self, step: Duration) {
+        self.clock.advance(step);
+    }
+}
+
+/// Someone who sends requests.
+#[derive(Debug, Clone)]
+pub struct Client<'app> {
+    app: &'app App,
+    authorization: Option<String>,
+}
+
+impl<'app> Client<'app> {
+    pub fn get(&self, path: &str) -> Outgoing<'app> {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Outgoing<'app> {
+        self.request(Method::POST, path).json(body)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> Outgoing<'app> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().expect("tests send paths that are URIs");
+        let outgoing = Outgoing { app: self.app, request };
+        match &self.authorization {
+            Some(authorization) => outgoing.header("authorization", authorization),
+            None => outgoing,
+        }
+    }
+}
+
+/// A request that has not been sent yet.
+#[derive(Debug)]
+pub struct Outgoing<'app> {
+    app: &'app App,
+    request: Request<Bytes>,
+}
+
+impl Outgoing<'_> {
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("tests send valid headers");
+        self.request.headers_mut().insert(HeaderName::from_static(name), value);
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        Answer::new(self.app.host.gateway.answer(self.request).await)
+    }
+}

@@ -1,0 +1,13 @@
+//! What the tests drive: the whole service in this process, over an embedded table, with a clock
+//! that stands still, a recorder under the SDK, and clients that build requests and render whole
+//! answers for snapshots.
+
+mod answer;
+mod app;
+mod builders;
+mod recorder;
+
+pub use answer::Answer;
+pub use app::{App, Client, Outgoing, TENANT};
+pub use builders::{AgentBuilder, an_agent};
+pub use recorder::{Fault, Recorded, Recorder};

@@ -1,0 +1,163 @@
+//! Under the SDK, over the engine: counts every call with its capacity and keys, and breaks calls
+//! on demand. It asks for consumed capacity itself, so that the service need not.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use local::table::{Engine, operation};
+use serde_json::{Value, json};
+
+/// One call that reached the engine.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    pub operation: String,
+    pub read_units: f64,
+    pub write_units: f64,
+    /// Every partition that the call names, of the table and of its indexes.
+    pub partitions: Vec<String>,
+}
+
+/// What happens to a call instead of what should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It takes effect and its answer is lost.
+    AnswerLost,
+    /// It does not take effect: the database can't be reached.
+    Unreachable,
+    /// A transaction meets another one.
+    TransactionConflict,
+    /// Nothing: a call that the list of faults passes over.
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    engine: Engine,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    recorded: Vec<Recorded>,
+    faults: VecDeque<Fault>,
+}
+
+impl Recorder {
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, state: Arc::default() }
+    }
+
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// What was recorded since the last call, which forgets it.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut self.locked().recorded)
+    }
+
+    /// The next calls meet these faults, one each.
+    pub fn break_next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.locked().faults.extend(faults);
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, operation: &str, body: &str) -> (u16, String) {
+        let mut request: Value = serde_json::from_str(body).unwrap_or_default();
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
+        let (status, answer) = self.engine.call(operation, &request.to_string());
+        let document: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let units = consumed(&document["ConsumedCapacity"]);
+        let is_read = operation.contains("Get") || matches!(operation, "Query" | "Scan");
+        let mut partitions = Vec::new();
+        collect_partitions(&request, &mut partitions);
+        self.locked().recorded.push(Recorded {
+            operation: operation.to_owned(),
+            read_units: if is_read { units } else { 0.0 },
+            write_units: if is_read { 0.0 } else { units },
+            partitions,
+        });
+        (status, answer)
+    }
+}
+
+fn consumed(capacity: &Value) -> f64 {
+    match capacity {
+        Value::Array(tables) => tables.iter().map(consumed).sum(),
+        table => table["CapacityUnits"].as_f64().unwrap_or_default(),
+    }
+}
+
+/// Every partition key in a request: of keys and items, and of key conditions.
+fn collect_partitions(request: &Value, found: &mut Vec<String>) {
+    match request {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name.ends_with("PK") {
+                    found.extend(member["S"].as_str().map(str::to_owned));
+                }
+                collect_partitions(member, found);
+            }
+            let condition = request["KeyConditionExpression"].as_str().unwrap_or_default();
+            if let Some((_, value)) = condition.split_once("PK = ") {
+                let name = value.split_whitespace().next().unwrap_or_default();
+                found.extend(request["ExpressionAttributeValues"][name]["S"].as_str().map(str::to_owned));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_partitions(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = operation(request.headers().get("x-amz-target")).to_owned();
+        let body =
+            request.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+        let fault = self.locked().faults.pop_front().unwrap_or(Fault::None);
+        let lost = || HttpConnectorFuture::ready(Err(ConnectorError::io("the connection was reset".into())));
+        let (status, answer) = match fault {
+            Fault::None => self.run(&operation, body),
+            Fault::Unreachable => return lost(),
+            Fault::AnswerLost => {
+                self.run(&operation, body);
+                return lost();
+            }
+            Fault::TransactionConflict if operation == "TransactWriteItems" => (400, conflict(body)),
+            Fault::TransactionConflict => self.run(&operation, body),
+        };
+        let status = status.try_into().expect("the engine answers valid statuses");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))
+    }
+}
+
+impl HttpClient for Recorder {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// DynamoDB's answer to a transaction whose first item another one holds.
+fn conflict(body: &str) -> String {
+    let request: Value = serde_json::from_str(body).unwrap_or_default();
+    let count = request["TransactItems"].as_array().map_or(1, Vec::len);
+    let mut reasons = vec![json!({"Code": "None"}); count];
+    reasons[0] = json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"});
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+        "CancellationReasons": reasons,
+    })
+    .to_string()
+}

@@ -1,0 +1,150 @@
+//! What operations cost: calls and capacity units, exactly, for an agent as large as the budgets
+//! allow (a head of 2,048 bytes, an index row of 480).
+
+use harness::{App, Recorded, an_agent};
+use serde_json::{Value, json};
+
+const HEAD_MAX_BYTES: usize = 2_048;
+const ROW_MAX_BYTES: usize = 480;
+
+/// An agent whose head has `bytes` bytes and whose row in the list is as long as the budgets allow.
+async fn an_agent_of(bytes: usize) -> Value {
+    let sized = |name: usize, padding: usize| {
+        an_agent()
+            .keyed(&"k".repeat(36))
+            .with("tags", json!(["a".repeat(64), "b".repeat(64), "c".repeat(40)]))
+            .named(&"n".repeat(name))
+            .configured("instructions", json!("i".repeat(padding)))
+            .build()
+    };
+    let trial = App::start().await;
+    trial.client().post("/v1/agents", &sized(1, 1)).send().await.expect(201);
+    let name = ROW_MAX_BYTES - item_bytes(&row_of(&trial)) + 1;
+    let padding = bytes - (item_bytes(&head_of(&trial)) + name - 1) + 1;
+    sized(name, padding)
+}
+
+fn scan(app: &App, request: &Value) -> Vec<Value> {
+    let (status, answer) = app.host.engine.call("Scan", &request.to_string());
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    answer["Items"].as_array().expect("items").clone()
+}
+
+fn head_of(app: &App) -> Value {
+    let items = scan(app, &json!({"TableName": "agent-management"}));
+    items.into_iter().find(|item| item["SK"]["S"] == "#H").expect("a head")
+}
+
+fn row_of(app: &App) -> Value {
+    scan(app, &json!({"TableName": "agent-management", "IndexName": "GSI1"})).remove(0)
+}
+
+/// An item's size as DynamoDB counts it: names and values in bytes, lists and maps 3 bytes and one
+/// per element more.
+fn item_bytes(item: &Value) -> usize {
+    item.as_object().expect("an item").iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let (kind, content) = value.as_object().and_then(|value| value.iter().next()).expect("a typed value");
+    match (kind.as_str(), content) {
+        ("S", Value::String(text)) => text.len(),
+        ("B", Value::String(base64)) => base64.trim_end_matches('=').len() * 3 / 4,
+        ("N", Value::String(digits)) => digits.len().div_ceil(2) + 1,
+        ("L", Value::Array(items)) => 3 + items.iter().map(|item| 1 + value_bytes(item)).sum::<usize>(),
+        (_, _) => panic!("a kind of value that the head does not have: {value}"),
+    }
+}
+
+fn total(calls: &[Recorded]) -> (usize, f64, f64) {
+    let reads = calls.iter().map(|call| call.read_units).sum();
+    let writes = calls.iter().map(|call| call.write_units).sum();
+    (calls.len(), reads, writes)
+}
+
+/// A service in which the authorizer's answer is cached and the tenant has its record.
+async fn warm() -> App {
+    let app = App::start().await;
+    app.set_tier("acme", "pro", [].into()).await;
+    app.client().get("/v1/agents").send().await.expect(200);
+    app.recorder.take();
+    app
+}
+
+#[tokio::test]
+async fn create_is_one_transaction_of_7_write_units() {
+    let app = warm().await;
+    let document = an_agent_of(HEAD_MAX_BYTES).await;
+    app.client().post("/v1/agents", &document).send().await.expect(201);
+    let calls = app.recorder.take();
+    assert_eq!((item_bytes(&head_of(&app)), item_bytes(&row_of(&app))), (HEAD_MAX_BYTES, ROW_MAX_BYTES));
+    assert_eq!(total(&calls), (1, 0.0, 7.0), "{calls:?}");
+    assert_eq!(calls[0].operation, "TransactWriteItems");
+}
+
+#[tokio::test]
+async fn one_byte_more_costs_more_so_the_budget_is_at_its_bound() {
+    let app = warm().await;
+    let document = an_agent_of(HEAD_MAX_BYTES + 1).await;
+    app.client().post("/v1/agents", &document).send().await.expect(201);
+    assert_eq!(total(&app.recorder.take()), (1, 0.0, 9.0));
+}
+
+#[tokio::test]
+async fn a_tenant_s_first_create_also_writes_its_place_in_the_index_of_tenants() {
+    let app = App::start().await;
+    app.client().get("/v1/agents").send().await.expect(200);
+    app.recorder.take();
+    let document = an_agent_of(HEAD_MAX_BYTES).await;
+    app.client().post("/v1/agents", &document).send().await.expect(201);
+    assert_eq!(total(&app.recorder.take()), (1, 0.0, 8.0));
+}
+
+#[tokio::test]
+async fn a_replayed_create_is_one_call() {
+    let app = warm().await;
+    let document = an_agent_of(HEAD_MAX_BYTES).await;
+    let create = || app.client().post("/v1/agents", &document).header("idempotency-key", "k").send();
+    create().await.expect(201);
+    app.recorder.take();
+    create().await.expect(201);
+    assert_eq!(app.recorder.take().len(), 1);
+}
+
+#[tokio::test]
+async fn get_is_one_consistent_read_of_1_unit() {
+    let app = warm().await;
+    let document = an_agent_of(HEAD_MAX_BYTES).await;
+    let created = app.client().post("/v1/agents", &document).send().await.expect(201);
+    app.recorder.take();
+    app.client().get(created.header("location").expect("a location")).send().await.expect(200);
+    let calls = app.recorder.take();
+    assert_eq!(total(&calls), (1, 1.0, 0.0));
+    assert_eq!(calls[0].operation, "GetItem");
+}
+
+#[tokio::test]
+async fn list_of_50_is_one_query_of_3_units() {
+    let app = warm().await;
+    let mut document = an_agent_of(HEAD_MAX_BYTES).await;
+    for index in 0..51 {
+        document["key"] = json!(format!("{index:k>36}"));
+        app.client().post("/v1/agents", &document).send().await.expect(201);
+    }
+    app.recorder.take();
+    let page = app.client().get("/v1/agents?limit=50").send().await.expect(200).json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(50));
+    let calls = app.recorder.take();
+    assert_eq!(total(&calls), (1, 3.0, 0.0), "{calls:?}");
+    assert_eq!(calls[0].operation, "Query");
+}
+
+#[tokio::test]
+async fn an_authorizer_s_answer_that_is_cached_costs_nothing() {
+    let app = App::start().await;
+    app.client().get("/v1/agents").send().await.expect(200);
+    assert_eq!(app.recorder.take().len(), 2, "the tenant's record and the list");
+    app.client().get("/v1/agents").send().await.expect(200);
+    assert_eq!(app.recorder.take().len(), 1);
+}

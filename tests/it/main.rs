@@ -1,0 +1,7 @@
+//! The tests of the whole service, in one binary: `routes` mirrors the routes, `flows` is what
+//! spans several, and the rest are rules that hold everywhere.
+
+mod architecture;
+mod authorization;
+mod cost;
+mod routes;
