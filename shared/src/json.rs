@@ -52,7 +52,7 @@ fn shape_violation(path: &serde_path_to_error::Path, error: &serde_json::Error) 
 
     let message = error.to_string();
     let mut pointer = String::new();
-    for segment in path.iter() {
+    for segment in path {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
             Segment::Map { key } => pointer.push_str(&format!("/{}", pointer_segment(key))),

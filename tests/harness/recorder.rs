@@ -128,14 +128,13 @@ impl HttpConnector for Recorder {
         let fault = self.locked().faults.pop_front().unwrap_or(Fault::None);
         let lost = || HttpConnectorFuture::ready(Err(ConnectorError::io("the connection was reset".into())));
         let (status, answer) = match fault {
-            Fault::None => self.run(&operation, body),
             Fault::Unreachable => return lost(),
             Fault::AnswerLost => {
                 self.run(&operation, body);
                 return lost();
             }
             Fault::TransactionConflict if operation == "TransactWriteItems" => (400, conflict(body)),
-            Fault::TransactionConflict => self.run(&operation, body),
+            Fault::TransactionConflict | Fault::None => self.run(&operation, body),
         };
         let status = status.try_into().expect("the engine answers valid statuses");
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))

@@ -281,7 +281,7 @@ impl Config {
     /// only they, have equal hashes.
     pub fn hash(&self) -> String {
         let canonical = serde_json::to_vec(self).expect("a configuration is always JSON");
-        Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&Sha256::digest(canonical))
     }
 
     /// The rules that span several members: names that must be unique.
@@ -296,6 +296,12 @@ impl Config {
         violations.extend(repeated("/config/sub_agents", "id", sub_agents));
         violations
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// The items of a list that repeat an earlier one's name, last first, so that the fixes apply in

@@ -125,13 +125,12 @@ impl NewAgent {
         };
         match (key, Content::read(document)) {
             (Ok(key), Ok(content)) => Ok(Self { key, content }),
-            (Ok(_), Err(error)) => Err(error),
             (Err(()), Ok(_)) => Err(Error::Invalid(vec![bad_key()])),
             (Err(()), Err(Error::Invalid(mut violations))) => {
                 violations.insert(0, bad_key());
                 Err(Error::Invalid(violations))
             }
-            (Err(()), Err(error)) => Err(error),
+            (_, Err(error)) => Err(error),
         }
     }
 }

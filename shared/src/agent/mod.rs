@@ -60,7 +60,7 @@ impl Status {
 /// that the numbers go on when the id is revived.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Head {
-    Live(Agent),
+    Live(Box<Agent>),
     Deleted { rev: u64 },
 }
 

@@ -130,7 +130,7 @@ pub async fn insert(
 /// [`Error::NotFound`].
 pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Agent> {
     match get_head(store, tenant, id).await? {
-        Some((Head::Live(agent), _)) => Ok(agent),
+        Some((Head::Live(agent), _)) => Ok(*agent),
         Some((Head::Deleted { .. }, _)) | None => Err(Error::NotFound("agent")),
     }
 }
@@ -285,7 +285,7 @@ fn parse(item: Item) -> Result<Head> {
         ("suspended", _, _) => Status::Suspended { reason: head.suspended_reason.unwrap_or_default() },
         (_, _, _) => Status::Active,
     };
-    Ok(Head::Live(Agent {
+    Ok(Head::Live(Box::new(Agent {
         id: id.parse().map_err(|_| Error::internal("a stored key holds no id"))?,
         key: head.key,
         content: Content {
@@ -301,7 +301,7 @@ fn parse(item: Item) -> Result<Head> {
         published_version: head.published_version,
         created,
         updated,
-    }))
+    })))
 }
 
 fn instant(text: &str) -> Result<Timestamp> {

@@ -35,9 +35,8 @@ pub async fn write(store: &Store, actions: Vec<TransactWriteItem>) -> Result<Out
     let mut backoff_ms = BACKOFF_FIRST_MS;
     loop {
         let sent = store.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
-        let error = match sent {
-            Ok(_) => return Ok(Outcome::Written),
-            Err(error) => error,
+        let Err(error) = sent else {
+            return Ok(Outcome::Written);
         };
         match cancellation(&error) {
             Some(reasons) if reasons.iter().any(is_contention) => {
