@@ -5,6 +5,7 @@
 use std::fmt;
 
 use json_patch::{PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -36,15 +37,44 @@ pub fn parse(bytes: &[u8]) -> Result<Value> {
 /// Reads `value` as a `T`, saying where it does not fit.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every control character, or else the first member that is missing,
-/// unknown or of another type.
-pub fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
+/// [`Error::Invalid`] with every control character, or else with every unknown member and every
+/// member of another type that can be told apart, up to the first that is missing.
+pub fn read<T: DeserializeOwned + Serialize>(mut value: Value) -> Result<T> {
     let controls = control_characters(&value);
     if !controls.is_empty() {
         return Err(Error::Invalid(controls));
     }
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| Error::Invalid(vec![shape_violation(error.path(), error.inner())]))
+    let mut found = Vec::new();
+    loop {
+        let violation = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(typed) => {
+                found.extend(other_kinds(&value, &typed)?);
+                return if found.is_empty() { Ok(typed) } else { Err(Error::Invalid(found)) };
+            }
+            Err(error) => shape_violation(error.path(), error.inner()),
+        };
+        // What is wrong with a member is known; without it the next error may show.
+        let is_removed = found.len() < SHAPE_VIOLATIONS_MAX && take_member(&mut value, &violation.pointer);
+        if !found.iter().any(|earlier: &Violation| earlier.pointer == violation.pointer) {
+            found.push(violation);
+        }
+        if !is_removed {
+            return Err(Error::Invalid(found));
+        }
+    }
+}
+
+/// The most shape violations that one answer lists.
+const SHAPE_VIOLATIONS_MAX: usize = 50;
+
+/// Takes an object's member out; whether there was one. Items of lists stay: others would move.
+fn take_member(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, name)) = pointer.rsplit_once('/') else {
+        return false;
+    };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    let members = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    members.is_some_and(|members| members.remove(&name).is_some())
 }
 
 fn shape_violation(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Violation {
@@ -72,11 +102,66 @@ fn shape_violation(path: &serde_path_to_error::Path, error: &serde_json::Error) 
         )
         .mended_by(fix);
     }
-    Violation::new(pointer, "wrong_type", message)
+    Violation::new(pointer, "wrong_type", expectation(&message))
 }
 
 fn quoted_after<'text>(message: &'text str, start: &str) -> Option<&'text str> {
     message.strip_prefix(start)?.split('`').next()
+}
+
+/// What a member must be, in a client's words: serde's say what was sent, and name our types.
+fn expectation(message: &str) -> String {
+    let Some((_, expected)) = message.rsplit_once("expected ") else {
+        return "is not valid".to_owned();
+    };
+    let kind = match expected {
+        "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" | "a string" => expected,
+        _ if expected.starts_with("one of `") || expected.starts_with('`') => expected,
+        _ if expected.starts_with("struct ") || expected.contains("elements") => "an object",
+        _ if expected.starts_with(['u', 'i']) => "a whole number within its range",
+        _ => "of another type",
+    };
+    format!("must be {kind}")
+}
+
+/// The members that serde took in another form than the one that they are written in: structs from
+/// lists, and enums from objects.
+fn other_kinds(sent: &Value, typed: &impl Serialize) -> Result<Vec<Violation>> {
+    let written =
+        serde_json::to_value(typed).map_err(|_| Error::internal("a document has no form as JSON"))?;
+    let mut found = Vec::new();
+    compare_kinds(sent, &written, &mut String::new(), &mut found);
+    Ok(found)
+}
+
+fn compare_kinds(sent: &Value, written: &Value, pointer: &mut String, found: &mut Vec<Violation>) {
+    let expected = match (sent, written) {
+        (Value::Object(sent), Value::Object(written)) => {
+            for (name, written) in written {
+                if let Some(sent) = sent.get(name) {
+                    with_segment(pointer, &pointer_segment(name), |pointer| {
+                        compare_kinds(sent, written, pointer, found);
+                    });
+                }
+            }
+            return;
+        }
+        (Value::Array(sent), Value::Array(written)) => {
+            for (index, (sent, written)) in sent.iter().zip(written).enumerate() {
+                with_segment(pointer, &index.to_string(), |pointer| {
+                    compare_kinds(sent, written, pointer, found)
+                });
+            }
+            return;
+        }
+        (Value::Array(_), Value::Object(_)) => "must be an object",
+        (Value::Object(_) | Value::Array(_), _) => "must be a plain value",
+        (_, _) => return,
+    };
+    found.push(Violation::new(pointer.as_str(), "wrong_type", expected));
 }
 
 /// A patch that removes the member at `pointer`.
@@ -233,18 +318,25 @@ mod tests {
         assert_eq!(pointers, ["/a~1b/1", "/c\u{7f}", "/d"]);
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its shape is read")]
     struct Outer {
         list: Vec<Inner>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its shape is read")]
     struct Inner {
         size: u32,
+    }
+
+    #[test]
+    fn every_wrong_member_is_found_and_none_is_quoted() {
+        let document = serde_json::json!({"list": [{"size": "secret", "a": 1}, {"size": 1, "b": 2}], "c": 3});
+        let Err(Error::Invalid(violations)) = read::<Outer>(document) else { panic!("accepted") };
+        let pointers: Vec<_> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/c", "/list/0/a", "/list/0/size"]);
+        assert!(!format!("{violations:?}").contains("secret"));
     }
 
     #[test]
@@ -254,6 +346,8 @@ mod tests {
             (serde_json::json!({"list": [{}]}), "/list/0/size", "required"),
             (serde_json::json!({"list": [], "no~pe": 1}), "/no~0pe", "unknown_field"),
             (serde_json::json!([]), "", "wrong_type"),
+            (serde_json::json!([[]]), "", "wrong_type"),
+            (serde_json::json!({"list": [[1]]}), "/list/0", "wrong_type"),
         ] {
             let Err(Error::Invalid(violations)) = read::<Outer>(document) else { panic!("accepted") };
             assert_eq!((violations[0].pointer.as_str(), violations[0].code), (pointer, code));

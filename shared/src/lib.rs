@@ -13,6 +13,7 @@ pub mod id;
 pub mod json;
 pub mod lambda;
 pub mod page;
+pub mod patch;
 pub mod tenant;
 pub mod tier;
 pub mod violation;

@@ -2,11 +2,12 @@
 //! rule, the bound, and a JSON Patch that mends it where one exists.
 
 use json_patch::PatchOperation;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// One broken rule. Serialised as a member of a problem's `errors`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Violation {
     /// A JSON Pointer (RFC 6901) into the document that was sent; empty for the whole document.
     pub pointer: String,
@@ -25,7 +26,30 @@ pub struct Violation {
     /// A JSON Patch (RFC 6902) that mends this violation. The fixes of all the violations of one
     /// answer apply in the order in which they are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<PatchStep>>")]
     pub fix: Option<Vec<PatchOperation>>,
+}
+
+/// An operation of a JSON Patch (RFC 6902).
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "it describes the crate's type, which has no schema")]
+pub struct PatchStep {
+    op: PatchOp,
+    path: String,
+    from: Option<String>,
+    value: Option<Value>,
+}
+
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the crate's type, which has no schema")]
+enum PatchOp {
+    Add,
+    Remove,
+    Replace,
+    Move,
+    Copy,
+    Test,
 }
 
 impl Violation {
@@ -56,6 +80,40 @@ impl Violation {
         self.fix = Some(fix);
         self
     }
+}
+
+/// Puts violations in the order in which their fixes apply: those that remove nothing first, then
+/// removals, of a list's last items first. What an earlier removal takes away, a later fix leaves.
+pub fn in_order_of_fixes(mut violations: Vec<Violation>) -> Vec<Violation> {
+    violations.sort_by_cached_key(|violation| {
+        let removed = violation.fix.iter().flatten().filter_map(removed_item);
+        removed.max_by_key(|(_, index)| *index).map(|(list, index)| (list, std::cmp::Reverse(index)))
+    });
+    let mut removed: Vec<String> = Vec::new();
+    for fix in violations.iter_mut().filter_map(|violation| violation.fix.as_mut()) {
+        fix.retain(|operation| {
+            let path = operation.path().to_string();
+            let is_gone = removed.iter().any(|gone| {
+                path.strip_prefix(gone).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            if !is_gone && matches!(operation, PatchOperation::Remove(_)) {
+                removed.push(path);
+            }
+            !is_gone
+        });
+    }
+    violations
+}
+
+/// The list and the index of an item that the operation removes; a member of an object counts as
+/// index 0.
+fn removed_item(operation: &PatchOperation) -> Option<(String, usize)> {
+    let PatchOperation::Remove(remove) = operation else {
+        return None;
+    };
+    let path = remove.path.to_string();
+    let (list, item) = path.rsplit_once('/')?;
+    Some((list.to_owned(), item.parse().unwrap_or(0)))
 }
 
 /// One segment of a JSON Pointer, escaped as RFC 6901 §3 says.

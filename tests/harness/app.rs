@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent_management::clock::Clock;
+use agent_management::http::routes::{self, Found};
 use agent_management::tenant;
 use agent_management::tier::Overrides;
 use bytes::Bytes;
@@ -123,6 +124,25 @@ impl Outgoing<'_> {
     }
 
     pub async fn send(self) -> Answer {
-        Answer::new(self.app.host.gateway.answer(self.request).await)
+        let (method, path) = (self.request.method().clone(), self.request.uri().path().to_owned());
+        let answer = Answer::new(self.app.host.gateway.answer(self.request).await);
+        assert_documented(&method, &path, &answer);
+        answer
+    }
+}
+
+/// Every answer of every test is one that the route table names: its status, or its problem's code.
+fn assert_documented(method: &Method, path: &str, answer: &Answer) {
+    let Found::Route((route, _)) = routes::find(method.as_str(), path) else {
+        return;
+    };
+    if answer.header("content-type") == Some("application/problem+json") {
+        let code = answer.text("/code");
+        let is_known = route.problems().iter().any(|problem| problem.as_str() == code);
+        assert!(is_known, "{method} {} does not name {code}: {answer}", route.path);
+    } else {
+        let status = answer.status.as_u16();
+        let is_known = route.answers.iter().any(|known| known.status == status);
+        assert!(is_known, "{method} {} does not name {status}: {answer}", route.path);
     }
 }

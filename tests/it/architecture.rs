@@ -23,7 +23,9 @@ impl Source {
     fn is_pure(&self) -> bool {
         let feature = self.path.strip_prefix("shared/src/").and_then(|rest| rest.split_once('/'));
         feature.is_some_and(|(folder, file)| {
-            !matches!(folder, "dynamo" | "http" | "lambda") && !matches!(file, "store.rs" | "queue.rs")
+            !matches!(folder, "dynamo" | "http" | "lambda")
+                && !matches!(file, "store.rs" | "queue.rs")
+                && !file.starts_with("store/")
         })
     }
 
@@ -45,7 +47,8 @@ type Rule = (&'static str, fn(&Source) -> Vec<String>);
 
 const RULES: &[Rule] = &[
     ("only dynamo/ and store.rs know AttributeValue", |source| {
-        let knows = source.is_in("shared/src/dynamo/") || source.path.ends_with("/store.rs");
+        let is_store = source.path.ends_with("/store.rs") || source.path.contains("/store/");
+        let knows = source.is_in("shared/src/dynamo/") || is_store;
         if knows || !source.is_product() {
             Vec::new()
         } else {

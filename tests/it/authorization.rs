@@ -9,7 +9,11 @@ use insta::assert_snapshot;
 use local::issuer::TokenRequest;
 
 fn a_path(template: &str) -> String {
-    template.replace("{id}", "agt_00000000000000000000000000")
+    template
+        .replace("{id}", "agt_00000000000000000000000000")
+        .replace("{code}", "not_found")
+        .replace("{key}", "a-key")
+        .replace("{tool_id}", "a-tool")
 }
 
 #[tokio::test]

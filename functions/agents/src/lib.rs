@@ -1,18 +1,23 @@
 //! The `agents` function: agents over REST, and the service's health. Its routes are in the route
 //! table; `routes` has a file per verb.
 
+mod change;
+mod insert;
 mod request;
 mod routes;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
+use agent_management::error::{Error, Result};
 use agent_management::http::routes::Function;
 use agent_management::http::{self, Problem};
 use agent_management::lambda::rest::Handler;
-use agent_management::tier::Tiers;
+use agent_management::tenant::Tenant;
+use agent_management::tier::{self, Entitlements, Tiers};
 use lambda_http::{Body, Request, Response};
+use serde_json::Value;
 
 use crate::routes::health::Readiness;
 
@@ -23,11 +28,26 @@ pub struct Agents {
     tiers: Arc<Tiers>,
     clock: Clock,
     readiness: Arc<Readiness>,
+    /// Made at the first request for it.
+    openapi: Arc<OnceLock<Value>>,
 }
 
 impl Agents {
     pub fn new(store: Store, tiers: Arc<Tiers>, clock: Clock) -> Self {
-        Self { store, tiers, clock, readiness: Arc::default() }
+        Self { store, tiers, clock, readiness: Arc::default(), openapi: Arc::default() }
+    }
+
+    /// What to judge by after the tenant's record refused a write that assumed `assumed`.
+    ///
+    /// # Errors
+    /// [`Error::Entitlement`] if that is what the tenant has: then it has no room.
+    fn entitlements_after(&self, tenant: Tenant, assumed: &Entitlements) -> Result<Entitlements> {
+        let actual = tenant.entitlements.unwrap_or_else(|| self.tiers.default_entitlements());
+        if actual.rev != assumed.rev {
+            return Ok(actual);
+        }
+        let violation = tier::agents_violation(&self.tiers, &self.tiers.limits(assumed), tenant.agents_used);
+        Err(Error::Entitlement(vec![violation]))
     }
 }
 

@@ -13,7 +13,7 @@ pub fn order(parameters: Parameters<'_>) -> Result<Order> {
         None | Some("-created_at") => Ok(Order::NewestFirst),
         Some("created_at") => Ok(Order::OldestFirst),
         Some(_) => {
-            let detail = "must be created_at or -created_at; other orders are in the search".to_owned();
+            let detail = "must be created_at or -created_at".to_owned();
             Err(Error::InvalidParameter { name: "sort", detail })
         }
     }

@@ -1,9 +1,16 @@
 //! Which handler answers which operation.
 
 mod create;
+mod entitlements;
 mod get;
 pub mod health;
+mod lifecycle;
 mod list;
+mod openapi;
+mod problems;
+mod update;
+mod upsert;
+mod validate;
 
 use agent_management::error::Result;
 use agent_management::http::routes::{AgentsOperation, Operation};
@@ -16,8 +23,26 @@ pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
     match operation {
         AgentsOperation::Live => health::live(),
         AgentsOperation::Ready => health::ready(agents, call).await,
+        AgentsOperation::OpenApi => openapi::openapi(agents, call),
+        AgentsOperation::Problems => problems::catalogue(call),
+        AgentsOperation::Problem => problems::problem(call),
         AgentsOperation::Create => create::create(agents, call).await,
         AgentsOperation::Get => get::get(agents, call).await,
         AgentsOperation::List => list::list(agents, call).await,
+        AgentsOperation::Patch => update::patch(agents, call).await,
+        AgentsOperation::Delete => lifecycle::delete(agents, call).await,
+        AgentsOperation::Upsert => upsert::upsert(agents, call).await,
+        AgentsOperation::Archive => lifecycle::archive(agents, call).await,
+        AgentsOperation::Restore => lifecycle::restore(agents, call).await,
+        AgentsOperation::Duplicate => create::duplicate(agents, call).await,
+        AgentsOperation::Transfer => lifecycle::transfer(agents, call).await,
+        AgentsOperation::Validate => validate::validate(agents, call).await,
+        AgentsOperation::ValidateDraft => validate::validate_draft(agents, call).await,
+        AgentsOperation::PutTool => update::put_tool(agents, call).await,
+        AgentsOperation::DeleteTool => update::delete_tool(agents, call).await,
+        AgentsOperation::Tiers => entitlements::tiers(agents, call),
+        AgentsOperation::Models => entitlements::models(agents, call),
+        AgentsOperation::Entitlements => entitlements::entitlements(agents, call).await,
+        AgentsOperation::Usage => entitlements::usage(agents, call).await,
     }
 }

@@ -15,7 +15,7 @@ use agent_management::violation::Violation;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::host::Host;
@@ -25,13 +25,13 @@ use crate::table::operation;
 /// The longest step that the clock can be moved by: ten years.
 const ADVANCE_MAX_S: u64 = 315_360_000;
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockRequest {
     advance_s: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
     tier: String,

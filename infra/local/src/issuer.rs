@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jsonwebtoken::jwk::JwkSet;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub const ISSUER: &str = "http://localhost/_local";
@@ -24,7 +24,7 @@ const USER_DEFAULT: &str = "dev";
 const TTL_DEFAULT_S: u32 = 3_600;
 
 /// What a token should say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     pub tenant: String,

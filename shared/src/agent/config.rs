@@ -57,7 +57,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    #[validate(length(min = 1, max = 64))]
+    #[validate(length(min = 1, max = 64), custom(function = "visible_ascii"))]
     pub provider: String,
     #[validate(length(min = 1, max = 128))]
     pub id: String,
@@ -74,7 +74,7 @@ pub struct Model {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelRef {
-    #[validate(length(min = 1, max = 64))]
+    #[validate(length(min = 1, max = 64), custom(function = "visible_ascii"))]
     pub provider: String,
     #[validate(length(min = 1, max = 128))]
     pub id: String,
@@ -130,6 +130,20 @@ pub struct Tool {
     pub config: Option<Map<String, Value>>,
     /// Whether a person must approve each call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ToolApproval>,
+}
+
+/// What a tool's own route reads: a [`Tool`] whose id is in the path.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ToolSettings {
+    /// May be repeated; then it must be the id in the path.
+    pub tool_id: Option<String>,
+    #[schemars(length(min = 1, max = 64))]
+    pub version: Option<String>,
+    #[schemars(length(min = 1, max = 128))]
+    pub schema_hash: Option<String>,
+    pub config: Option<Map<String, Value>>,
     pub approval: Option<ToolApproval>,
 }
 

@@ -12,15 +12,19 @@ use super::config::Config;
 use crate::error::{Error, Result};
 use crate::id::AgentKey;
 use crate::json::{read, remove, replace};
-use crate::violation::{Violation, pointer_segment};
+use crate::violation::{Violation, in_order_of_fixes, pointer_segment};
 
 /// The greatest content in bytes of JSON, so that a head stays within DynamoDB's 400 KB.
 const CONTENT_MAX_BYTES: usize = 340 * 1024;
+/// How deep content may nest: what is stored must be readable again.
+const CONTENT_MAX_DEPTH: usize = 64;
+/// An agent's name, in characters.
+pub(super) const NAME_MAX: u64 = 200;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
-    #[validate(length(min = 1, max = 200))]
+    #[validate(length(min = 1, max = "NAME_MAX"))]
     pub name: String,
     #[serde(default)]
     #[validate(length(max = 2000))]
@@ -44,12 +48,48 @@ pub struct NewAgent {
     pub content: Content,
 }
 
+/// What a creation sends: content, and a `key` if the client names the agent itself.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AgentDocument {
+    /// Unique in the tenant and immutable.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))]
+    pub key: Option<String>,
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What a duplication sends.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DuplicateDocument {
+    /// The copy's key; the original's is never copied.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))]
+    pub key: Option<String>,
+    /// The copy's name; absent means "Copy of" and the original's.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: Option<String>,
+}
+
+/// What a transfer sends.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferDocument {
+    /// The new owner: 1 to 128 visible ASCII characters.
+    #[schemars(regex(pattern = r"^[!-~]{1,128}$"))]
+    pub owner: String,
+}
+
 impl Content {
     /// Reads and checks content.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every bound that is broken, or the first member of a wrong shape.
     pub fn read(document: Value) -> Result<Self> {
+        if depth(&document) > CONTENT_MAX_DEPTH {
+            let violation = Violation::new("", "too_deep", "the document nests too deep");
+            return Err(Error::Invalid(vec![violation.exceeding(CONTENT_MAX_DEPTH, depth(&document))]));
+        }
         let content: Self = read(document)?;
         let violations = content.violations();
         if violations.is_empty() { Ok(content) } else { Err(Error::Invalid(violations)) }
@@ -68,7 +108,7 @@ impl Content {
             let violation = Violation::new("", "too_large", "the agent has too many bytes");
             found.push(violation.exceeding(CONTENT_MAX_BYTES, bytes));
         }
-        found
+        in_order_of_fixes(found)
     }
 
     /// Last first, so that the fixes apply in the order in which they are listed.
@@ -135,6 +175,14 @@ impl NewAgent {
     }
 }
 
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
 fn bad_key() -> Violation {
     let detail = "must be 1 to 128 characters of A-Z a-z 0-9 . _ - beginning with a letter or digit";
     Violation::new("/key", "key_format", detail)
@@ -183,6 +231,7 @@ fn bound(pointer: &str, rule: &validator::ValidationError) -> Violation {
                     let fix = surplus.flat_map(|index| remove(&format!("{pointer}/{index}"))).collect();
                     violation.exceeding(max, items.len()).mended_by(fix)
                 }
+                (Some(Value::Object(members)), Some(max)) => violation.exceeding(max, members.len()),
                 (_, _) => violation,
             }
         }

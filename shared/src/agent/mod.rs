@@ -1,6 +1,7 @@
 //! Agents: the content that clients write, the head around it that only the service writes, and
 //! the rules of both. It knows no store, HTTP or clock.
 
+pub mod change;
 pub mod config;
 mod content;
 pub mod store;
@@ -8,7 +9,7 @@ mod view;
 
 use jiff::Timestamp;
 
-pub use content::{Content, NewAgent};
+pub use content::{AgentDocument, Content, DuplicateDocument, NewAgent, TransferDocument};
 pub use view::{AgentView, FIELDS, Fields, SUMMARY_FIELDS, Summary};
 
 use crate::id::{AgentId, AgentKey, TenantId, UserId, digest};
@@ -47,6 +48,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether the agent counts against its tenant's quota.
+    pub fn is_counted(&self) -> bool {
+        match self {
+            Self::Active | Self::Suspended { .. } => true,
+            Self::Archived(_) => false,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -84,13 +93,14 @@ pub enum Repetition {
 }
 
 impl Creation {
-    /// `nonce` stands in for an Idempotency-Key where the client gave none.
-    pub fn new(caller: &UserId, nonce: &str, said: &str) -> Self {
+    /// Without an Idempotency-Key, no other request is this one.
+    pub fn new(caller: &UserId, request: &Request<'_>, now: Timestamp) -> Self {
+        let nonce = request.idempotency_key.map_or_else(|| AgentId::generate(now).to_string(), str::to_owned);
         let half = |parts: &[&str]| {
             let hash = digest(parts);
             std::array::from_fn(|index| hash[index])
         };
-        Self { under: half(&[caller.as_str(), nonce]), said: half(&[said]) }
+        Self { under: half(&[caller.as_str(), request.route, &nonce]), said: half(&[request.said]) }
     }
 
     pub fn compare(self, earlier: Self) -> Repetition {
@@ -114,20 +124,27 @@ impl Creation {
     }
 }
 
+/// A request that creates an agent, as far as its repetition is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub route: &'a str,
+    pub idempotency_key: Option<&'a str>,
+    /// Everything that the request says.
+    pub said: &'a str,
+}
+
 /// The id that a creation gets: the `key`'s own where there is one, else one that the
 /// Idempotency-Key always leads to, else a random one.
 pub fn id_for(
     tenant: &TenantId,
     caller: &UserId,
     key: Option<&AgentKey>,
-    idempotency_key: Option<&str>,
+    request: &Request<'_>,
     now: Timestamp,
 ) -> AgentId {
-    match (key, idempotency_key) {
+    match (key, request.idempotency_key) {
         (Some(key), _) => id_of_key(tenant, key),
-        (None, Some(given)) => {
-            AgentId::derived(&[tenant.as_str(), caller.as_str(), "POST /v1/agents", given])
-        }
+        (None, Some(given)) => AgentId::derived(&[tenant.as_str(), caller.as_str(), request.route, given]),
         (None, None) => AgentId::generate(now),
     }
 }

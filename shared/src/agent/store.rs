@@ -1,25 +1,28 @@
 //! Agents in the table. The head is one item and every write of it states its condition: a creation
-//! that there is none, a change the `rev` that it read.
+//! that there is none, a change the `rev` that it read. What a write counts in or out of the
+//! tenant's quota is in the same transaction.
+
+mod head;
+mod list;
+mod operations;
 
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::config::ModelRef;
-use super::{Agent, Content, Creation, Head, Stamp, Status, Summary};
-use crate::clock::rfc3339;
+use super::{Agent, Creation, Head};
 use crate::dynamo::transact::{self, Outcome};
-use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
+use crate::dynamo::{Change, Item, Store, built, change, keys, number};
 use crate::error::{Error, Result};
-use crate::id::{AgentId, AgentKey, TenantId, UserId};
-use crate::page::Page;
+use crate::id::{AgentId, TenantId, UserId};
 use crate::tenant::{self, Tenant};
 use crate::tier::Entitlements;
 
-const ENTITY: &str = "agent";
-/// The attribute that remembers the creating request.
-const CREATION: &str = "creation";
+pub use head::Memory;
+pub use list::{Order, list};
+pub use operations::Operation;
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -31,64 +34,34 @@ pub enum Insertion {
     Refused(Tenant),
 }
 
-/// What an insertion assumes of the tenant.
+/// What became of a change.
 #[derive(Debug)]
+pub enum Written {
+    Done,
+    /// This very operation had landed before; the agent as it stands now.
+    Landed(Box<Agent>),
+    /// The head has moved on since it was read.
+    Stale,
+    /// The tenant's record does not admit it as it stands.
+    Refused(Tenant),
+}
+
+/// What a write that counts an agent in assumes of the tenant.
+#[derive(Debug, Clone, Copy)]
 pub struct Assumed<'a> {
     pub entitlements: &'a Entitlements,
     pub agents_max: Option<u64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct HeadItem {
-    #[serde(rename = "PK")]
-    pk: String,
-    #[serde(rename = "SK")]
-    sk: String,
-    #[serde(rename = "GSI1PK")]
-    gsi1_pk: String,
-    #[serde(rename = "GSI1SK")]
-    gsi1_sk: String,
-    /// What the stream's filter tells items apart by.
-    entity: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<AgentKey>,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    suspended_reason: Option<String>,
-    owner: UserId,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<String>,
-    /// JSON.
-    metadata: String,
-    /// JSON: one text costs fewer bytes than DynamoDB's maps, has no bound on depth and keeps
-    /// numbers as they are.
-    config: String,
-    /// `provider/id`, for lists.
-    model: String,
-    rev: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_version: Option<u64>,
-    created_at: String,
-    created_by: UserId,
-    updated_at: String,
-    updated_by: UserId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    archived_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    archived_by: Option<UserId>,
+/// An agent as it was read: what a change is made from and conditional on.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub agent: Agent,
+    memory: Memory,
 }
 
-/// What a deletion leaves at the head.
-#[derive(Debug, Serialize, Deserialize)]
-struct TombstoneItem {
-    rev: u64,
-    deleted_at: String,
-}
-
-/// Writes a new agent and counts it, in one transaction. Idempotent by the agent's id.
+/// Writes a new agent and counts it, in one transaction. Idempotent by the agent's id. `over` is
+/// the `rev` of the tombstone that it replaces, if there is one.
 ///
 /// # Errors
 /// [`Error::Unavailable`] after a second of conflicts.
@@ -97,219 +70,191 @@ pub async fn insert(
     tenant: &TenantId,
     agent: &Agent,
     creation: Creation,
-    assumed: &Assumed<'_>,
+    over: Option<u64>,
+    assumed: Assumed<'_>,
 ) -> Result<Insertion> {
-    let mut item = head_item(tenant, agent)?;
-    item.insert(CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
-    let put = Put::builder()
-        .table_name(&store.table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(PK)")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .build();
+    let mut item = head::item(tenant, agent)?;
+    item.insert(head::CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
+    let put = Put::builder().table_name(&store.table).set_item(Some(item));
+    let put = match over {
+        None => put.condition_expression("attribute_not_exists(PK)"),
+        Some(rev) => put
+            .condition_expression("attribute_exists(deleted_at) AND rev = :rev")
+            .expression_attribute_values(":rev", number(rev)),
+    };
+    let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let count = tenant::store::count_agent(store, tenant, assumed.entitlements, assumed.agents_max)?;
-    let outcome =
-        transact::write(store, vec![TransactWriteItem::builder().put(built(put)?).build(), count]).await?;
-    let Outcome::Refused(mut refused) = outcome else {
+    let actions = vec![TransactWriteItem::builder().put(built(put.build())?).build(), count];
+    let Outcome::Refused(mut refused) = transact::write(store, actions).await? else {
         return Ok(Insertion::Done);
     };
     // The head first: a replay is recognised before the quota is judged.
-    if let Some(head) = refused.first_mut().and_then(Option::take) {
-        let creation = creation_of(&head);
-        return Ok(Insertion::Exists(parse(head)?, creation));
+    if let Some(item) = refused.first_mut().and_then(Option::take) {
+        let creation = head::memory(&item).creation;
+        return Ok(Insertion::Exists(head::parse(item)?, creation));
     }
-    match refused.get_mut(1).and_then(Option::take) {
-        Some(record) => Ok(Insertion::Refused(tenant::store::parse(record)?)),
-        None => Err(Error::internal("a transaction was refused for no reason")),
-    }
+    refused_tenant(&mut refused).map(Insertion::Refused)
 }
 
 /// An agent that is not deleted, read consistently.
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Agent> {
+pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Stored> {
     match get_head(store, tenant, id).await? {
-        Some((Head::Live(agent), _)) => Ok(*agent),
+        Some((Head::Live(agent), memory)) => Ok(Stored { agent: *agent, memory }),
         Some((Head::Deleted { .. }, _)) | None => Err(Error::NotFound("agent")),
     }
 }
 
-/// Whatever stands at an agent's head, and the request that made it.
+/// Whatever stands at an agent's head, and the requests that it remembers.
 ///
 /// # Errors
 /// As the database's.
-pub async fn get_head(
-    store: &Store,
-    tenant: &TenantId,
-    id: &AgentId,
-) -> Result<Option<(Head, Option<Creation>)>> {
+pub async fn get_head(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Option<(Head, Memory)>> {
     let Some(item) = store.get(&keys::agent_head(tenant, id)).await? else {
         return Ok(None);
     };
-    let creation = creation_of(&item);
-    Ok(Some((parse(item)?, creation)))
+    let memory = head::memory(&item);
+    Ok(Some((head::parse(item)?, memory)))
 }
 
-/// The order of a list by time of creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    NewestFirst,
-    OldestFirst,
-}
-
-/// A page of the tenant's agents by time of creation, read from the index: a moment behind.
-/// `after` is the sort key of the row that the page before ended with.
+/// Makes `stored` into `after`, which must be one rev on. Attributes that this release does not know
+/// stay. A change of whether the agent is counted is made in one transaction with the count.
+/// Idempotent by `operation`.
 ///
 /// # Errors
-/// [`Error::InvalidCursor`] for an `after` that is no sort key.
-pub async fn list(
+/// [`Error::Unavailable`] after a second of conflicts.
+pub async fn update(
     store: &Store,
     tenant: &TenantId,
-    order: Order,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<Page<Summary>> {
-    let partition = keys::agents_by_creation(tenant);
-    let start = after.map(|sort_key| start_key(tenant, &partition, sort_key)).transpose()?;
-    let output = store
-        .client
-        .query()
+    stored: &Stored,
+    after: &Agent,
+    operation: Operation,
+    assumed: Assumed<'_>,
+) -> Result<Written> {
+    let mut new = head::item(tenant, after)?;
+    let operations = stored.memory.operations.and(operation);
+    new.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
+    let change = change(&head::item(tenant, &stored.agent)?, &new);
+    let key = keys::agent_head(tenant, &after.id);
+    let was_counted = stored.agent.status.is_counted();
+    let count = match (was_counted, after.status.is_counted()) {
+        (true, false) => tenant::store::release_agent(store, tenant)?,
+        (false, true) => tenant::store::count_agent(store, tenant, assumed.entitlements, assumed.agents_max)?,
+        (true, true) | (false, false) => {
+            return update_alone(store, &key, change, stored.agent.rev, operation).await;
+        }
+    };
+    let update = Update::builder()
         .table_name(&store.table)
-        .index_name(keys::GSI1)
-        .key_condition_expression("GSI1PK = :list")
-        .expression_attribute_values(":list", text(partition))
-        .scan_index_forward(order == Order::OldestFirst)
-        .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-        .set_exclusive_start_key(start)
-        .send()
-        .await?;
-    let next = output.last_evaluated_key.as_ref().and_then(|key| key.get(keys::GSI1_SK));
-    let next_cursor = next.and_then(|sort_key| sort_key.as_s().ok()).cloned();
-    let items = output.items.unwrap_or_default().into_iter().map(summary).collect::<Result<_>>()?;
-    Ok(Page { items, next_cursor })
+        .set_key(Some(key.to_item()))
+        .update_expression(change.expression)
+        .condition_expression("rev = :rev")
+        .set_expression_attribute_names(Some(change.names))
+        .set_expression_attribute_values(Some(change.values))
+        .expression_attribute_values(":rev", number(stored.agent.rev))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let update = TransactWriteItem::builder().update(built(update.build())?).build();
+    finish(transact::write(store, vec![update, count]).await?, operation)
 }
 
-fn start_key(tenant: &TenantId, partition: &str, sort_key: &str) -> Result<Item> {
-    let (_, id) = keys::split_agent_by_creation(sort_key).ok_or(Error::InvalidCursor)?;
-    let mut key = keys::agent_head(tenant, &id).to_item();
-    key.insert(keys::GSI1_PK.to_owned(), text(partition));
-    key.insert(keys::GSI1_SK.to_owned(), text(sort_key));
-    Ok(key)
-}
-
-#[derive(Deserialize)]
-struct SummaryItem {
-    #[serde(rename = "GSI1SK")]
-    by_creation: String,
-    key: Option<String>,
-    name: String,
-    status: String,
-    #[serde(default)]
-    tags: Vec<String>,
-    model: String,
+async fn update_alone(
+    store: &Store,
+    key: &keys::Key,
+    change: Change,
     rev: u64,
-    published_version: Option<u64>,
-    updated_at: String,
-}
-
-fn summary(item: Item) -> Result<Summary> {
-    let row: SummaryItem = from_item(item)?;
-    let Some((created_at, id)) = keys::split_agent_by_creation(&row.by_creation) else {
-        return Err(Error::internal("a row of the list has a key of another shape"));
-    };
-    let (provider, model) = row.model.split_once('/').unwrap_or(("", &row.model));
-    Ok(Summary {
-        id: id.to_string(),
-        key: row.key,
-        name: row.name,
-        status: row.status,
-        tags: row.tags,
-        model: ModelRef { provider: provider.to_owned(), id: model.to_owned() },
-        rev: row.rev,
-        published_version: row.published_version,
-        created_at: created_at.to_owned(),
-        updated_at: row.updated_at,
-    })
-}
-
-fn head_item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
-    let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
-    let key = keys::agent_head(tenant, &agent.id);
-    let content = &agent.content;
-    let model = &content.config.model;
-    let (suspended_reason, archived) = match &agent.status {
-        Status::Active => (None, None),
-        Status::Suspended { reason } => (Some(reason.clone()), None),
-        Status::Archived(stamp) => (None, Some(stamp)),
-    };
-    to_item(&HeadItem {
-        pk: key.pk,
-        sk: key.sk,
-        gsi1_pk: keys::agents_by_creation(tenant),
-        gsi1_sk: keys::agent_by_creation(agent.created.at, &agent.id),
-        entity: ENTITY.to_owned(),
-        key: agent.key.clone(),
-        name: content.name.clone(),
-        description: content.description.clone(),
-        status: agent.status.name().to_owned(),
-        suspended_reason,
-        owner: agent.owner.clone(),
-        tags: content.tags.clone(),
-        metadata: serde_json::to_string(&content.metadata).map_err(json)?,
-        config: serde_json::to_string(&content.config).map_err(json)?,
-        model: format!("{}/{}", model.provider, model.id),
-        rev: agent.rev,
-        published_version: agent.published_version,
-        created_at: rfc3339(agent.created.at),
-        created_by: agent.created.by.clone(),
-        updated_at: rfc3339(agent.updated.at),
-        updated_by: agent.updated.by.clone(),
-        archived_at: archived.map(|stamp| rfc3339(stamp.at)),
-        archived_by: archived.map(|stamp| stamp.by.clone()),
-    })
-}
-
-fn parse(item: Item) -> Result<Head> {
-    if item.contains_key("deleted_at") {
-        let tombstone: TombstoneItem = from_item(item)?;
-        return Ok(Head::Deleted { rev: tombstone.rev });
-    }
-    let head: HeadItem = from_item(item)?;
-    let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
-    let id = head.pk.rsplit('#').next().unwrap_or_default();
-    let created = Stamp { at: instant(&head.created_at)?, by: head.created_by };
-    let updated = Stamp { at: instant(&head.updated_at)?, by: head.updated_by };
-    let status = match (head.status.as_str(), head.archived_at, head.archived_by) {
-        ("archived", Some(at), Some(by)) => Status::Archived(Stamp { at: instant(&at)?, by }),
-        ("suspended", _, _) => Status::Suspended { reason: head.suspended_reason.unwrap_or_default() },
-        (_, _, _) => Status::Active,
-    };
-    Ok(Head::Live(Box::new(Agent {
-        id: id.parse().map_err(|_| Error::internal("a stored key holds no id"))?,
-        key: head.key,
-        content: Content {
-            name: head.name,
-            description: head.description,
-            tags: head.tags,
-            metadata: serde_json::from_str(&head.metadata).map_err(json)?,
-            config: serde_json::from_str(&head.config).map_err(json)?,
+    operation: Operation,
+) -> Result<Written> {
+    let sent = store
+        .client
+        .update_item()
+        .table_name(&store.table)
+        .set_key(Some(key.to_item()))
+        .update_expression(change.expression)
+        .condition_expression("rev = :rev")
+        .set_expression_attribute_names(Some(change.names))
+        .set_expression_attribute_values(Some(change.values))
+        .expression_attribute_values(":rev", number(rev))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match sent {
+        Ok(_) => Ok(Written::Done),
+        Err(error) => match error.as_service_error().and_then(refused_update) {
+            Some(item) => moved_on(item, operation),
+            None => Err(error.into()),
         },
-        status,
-        owner: head.owner,
-        rev: head.rev,
-        published_version: head.published_version,
-        created,
-        updated,
-    })))
+    }
 }
 
-fn instant(text: &str) -> Result<Timestamp> {
-    text.parse().map_err(|_| Error::internal("a stored time cannot be read"))
+/// Makes the agent a tombstone one rev on, and counts it out if it was counted. Idempotent by
+/// `operation`.
+///
+/// # Errors
+/// [`Error::Unavailable`] after a second of conflicts.
+pub async fn delete(
+    store: &Store,
+    tenant: &TenantId,
+    stored: &Stored,
+    operation: Operation,
+    actor: &UserId,
+    now: Timestamp,
+) -> Result<Written> {
+    let Stored { agent, memory } = stored;
+    let mut item = head::tombstone(tenant, agent, actor, now)?;
+    let operations = memory.operations.and(operation);
+    item.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
+    if let Some(creation) = memory.creation {
+        item.insert(head::CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
+    }
+    let put = Put::builder()
+        .table_name(&store.table)
+        .set_item(Some(item))
+        .condition_expression("rev = :rev")
+        .expression_attribute_values(":rev", number(agent.rev))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let mut actions = vec![TransactWriteItem::builder().put(built(put.build())?).build()];
+    if agent.status.is_counted() {
+        actions.push(tenant::store::release_agent(store, tenant)?);
+    }
+    finish(transact::write(store, actions).await?, operation)
 }
 
-fn creation_of(item: &Item) -> Option<Creation> {
-    item.get(CREATION)
-        .and_then(|value| value.as_b().ok())
-        .and_then(|bytes| Creation::from_bytes(bytes.as_ref()))
+fn finish(outcome: Outcome, operation: Operation) -> Result<Written> {
+    let Outcome::Refused(mut refused) = outcome else {
+        return Ok(Written::Done);
+    };
+    match refused.first_mut().and_then(Option::take) {
+        Some(item) => moved_on(item, operation),
+        None => refused_tenant(&mut refused).map(Written::Refused),
+    }
+}
+
+/// The head is not at the rev that was read: because of this very operation, or of another.
+fn moved_on(item: Item, operation: Operation) -> Result<Written> {
+    if !head::memory(&item).operations.contains(operation) {
+        return Ok(Written::Stale);
+    }
+    match head::parse(item)? {
+        Head::Live(agent) => Ok(Written::Landed(agent)),
+        Head::Deleted { .. } => Ok(Written::Done),
+    }
+}
+
+fn refused_update(error: &aws_sdk_dynamodb::operation::update_item::UpdateItemError) -> Option<Item> {
+    use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+    match error {
+        UpdateItemError::ConditionalCheckFailedException(refused) => {
+            Some(refused.item().cloned().unwrap_or_default())
+        }
+        _ => None,
+    }
+}
+
+fn refused_tenant(refused: &mut [Option<Item>]) -> Result<Tenant> {
+    match refused.get_mut(1).and_then(Option::take) {
+        Some(record) => tenant::store::parse(record),
+        None => Err(Error::internal("a transaction was refused for no reason")),
+    }
 }

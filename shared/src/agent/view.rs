@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 
 /// An agent as `GET /v1/agents/{id}` answers it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Agent")]
 pub struct AgentView<'a> {
     pub id: &'a str,
     pub key: Option<&'a str>,
@@ -93,6 +94,7 @@ impl<'a> From<&'a Agent> for AgentView<'a> {
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "AgentSummary")]
 pub struct Summary {
     pub id: String,
     pub key: Option<String>,

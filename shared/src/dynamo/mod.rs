@@ -61,6 +61,38 @@ pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
     serde_dynamo::from_item(item).map_err(|_| Error::internal("a stored item has another shape"))
 }
 
+/// An update expression, with its names and values.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub expression: String,
+    pub names: HashMap<String, String>,
+    pub values: HashMap<String, AttributeValue>,
+}
+
+/// The update that makes `old` into `new`: it sets what differs and removes what is gone. What
+/// neither names stays as it is.
+pub(crate) fn change(old: &Item, new: &Item) -> Change {
+    let mut change = Change { expression: String::new(), names: HashMap::new(), values: HashMap::new() };
+    let differing = new.iter().filter(|(name, value)| old.get(*name) != Some(*value));
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    for (index, (name, value)) in differing.enumerate() {
+        set.push(format!("#s{index} = :s{index}"));
+        change.names.insert(format!("#s{index}"), name.clone());
+        change.values.insert(format!(":s{index}"), value.clone());
+    }
+    for (index, name) in old.keys().filter(|name| !new.contains_key(*name)).enumerate() {
+        removed.push(format!("#r{index}"));
+        change.names.insert(format!("#r{index}"), name.clone());
+    }
+    if !set.is_empty() {
+        change.expression = format!("SET {}", set.join(", "));
+    }
+    if !removed.is_empty() {
+        change.expression.push_str(&format!(" REMOVE {}", removed.join(", ")));
+    }
+    change
+}
+
 /// What a builder of the SDK made; it fails only when a required member was left out.
 pub(crate) fn built<T>(made: Result<T, BuildError>) -> Result<T> {
     made.map_err(|_| Error::internal("an SDK request lacks a member"))

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::caller::Caller;
@@ -11,6 +12,7 @@ use super::routes::Route;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::patch::{Dialect, Patch};
 
 /// An Idempotency-Key's greatest length in characters.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
@@ -42,7 +44,8 @@ impl Call {
     /// [`Error::NotFound`] of `kind`.
     pub fn param<T: std::str::FromStr>(&self, name: &str, kind: &'static str) -> Result<T> {
         let given = self.params.iter().find(|(known, _)| known == name);
-        given.and_then(|(_, value)| value.parse().ok()).ok_or(Error::NotFound(kind))
+        let decoded = given.and_then(|(_, value)| percent_decode_str(value).decode_utf8().ok());
+        decoded.and_then(|value| value.parse().ok()).ok_or(Error::NotFound(kind))
     }
 
     /// The query's parameters, which must be among `known` and given once each.
@@ -69,16 +72,32 @@ impl Call {
     /// [`Error::UnsupportedMediaType`], and as [`json::parse`].
     pub fn json(&self) -> Result<Value> {
         let accepted: &[&str] = &["application/json"];
-        match self.media_type() {
+        match self.media_type().as_deref() {
             None | Some("application/json") => json::parse(&self.body),
             Some(_) => Err(Error::UnsupportedMediaType { accepted }),
         }
     }
 
-    /// The content type without its parameters, if there is one.
-    pub fn media_type(&self) -> Option<&str> {
-        let header = self.headers.get(CONTENT_TYPE)?;
-        Some(header.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim())
+    /// The body as JSON, or an empty object where there is none.
+    ///
+    /// # Errors
+    /// As [`Call::json`].
+    pub fn json_or_empty(&self) -> Result<Value> {
+        if self.body.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { self.json() }
+    }
+
+    /// The body as a patch; its media type is judged before anything else of the request.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedMediaType`], and as [`json::parse`] and [`Patch::read`].
+    pub fn patch(&self, dialect: Dialect) -> Result<Patch> {
+        Patch::read(dialect, json::parse(&self.body)?)
+    }
+
+    /// The content type without its parameters, in lower case, if there is one.
+    pub fn media_type(&self) -> Option<String> {
+        let header = self.headers.get(CONTENT_TYPE)?.to_str().unwrap_or_default();
+        Some(header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
     /// The Idempotency-Key: 1 to 255 visible ASCII characters.

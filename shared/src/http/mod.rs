@@ -5,7 +5,9 @@
 
 mod call;
 pub mod caller;
+pub mod documents;
 mod exchange;
+pub mod openapi;
 pub mod precondition;
 pub mod problem;
 mod reply;

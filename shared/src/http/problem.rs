@@ -287,7 +287,12 @@ impl From<Error> for Problem {
                 Self::new(P::PayloadTooLarge, format!("The body may have {limit_bytes} bytes."))
             }
             Error::UnsupportedMediaType { accepted } => {
-                Self::new(P::UnsupportedMediaType, format!("This route reads {}.", accepted.join(", ")))
+                let accepted = accepted.join(", ");
+                let mut problem = Self::new(P::UnsupportedMediaType, format!("This route reads {accepted}."));
+                problem.headers.extend(
+                    http::HeaderValue::from_str(&accepted).map(|value| (http::header::ACCEPT, value)),
+                );
+                problem
             }
             Error::InvalidParameter { name, detail } => {
                 Self::new(P::InvalidParameter, format!("{name}: {detail}."))

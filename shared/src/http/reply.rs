@@ -1,6 +1,6 @@
 //! What a handler replies with.
 
-use http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -32,6 +32,18 @@ impl Reply {
 
     pub fn ok(value: &impl Serialize) -> Result<Self> {
         Self::json(StatusCode::OK, value)
+    }
+
+    /// An HTML page that loads nothing and runs nothing.
+    pub fn page(html: String) -> Self {
+        let headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (
+                CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+            ),
+        ]);
+        Self { status: StatusCode::OK, headers, body: html }
     }
 
     pub fn empty(status: StatusCode) -> Self {

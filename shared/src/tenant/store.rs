@@ -1,7 +1,9 @@
 //! The tenant's record in the table. `used` moves only in transactions that also write the agent
 //! that it counts; entitlements move only through [`put_entitlements`].
 
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use serde::Deserialize;
 
 use super::Tenant;
@@ -104,6 +106,21 @@ pub fn count_agent(
     if let Some(agents_max) = agents_max {
         update = update.expression_attribute_values(":max", number(agents_max));
     }
+    Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+}
+
+/// The action that counts one agent less.
+///
+/// # Errors
+/// [`Error::Internal`] if the SDK refuses the action.
+pub fn release_agent(store: &Store, tenant: &TenantId) -> Result<TransactWriteItem> {
+    let update = Update::builder()
+        .table_name(&store.table)
+        .set_key(Some(keys::tenant(tenant).to_item()))
+        .update_expression("ADD used :minus_one")
+        .condition_expression("used > :zero")
+        .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()))
+        .expression_attribute_values(":zero", number(0));
     Ok(TransactWriteItem::builder().update(built(update.build())?).build())
 }
 

@@ -18,7 +18,7 @@ pub struct CatalogueModel {
 
 impl Tiers {
     /// Whether `limits` admit the model. One outside the catalogue is a custom model.
-    pub(super) fn admits_model(&self, limits: &Limits<'_>, provider: &str, id: &str) -> bool {
+    pub fn admits_model(&self, limits: &Limits<'_>, provider: &str, id: &str) -> bool {
         match self.model(provider, id) {
             Some(model) => self.rank(&model.tier) <= self.rank(&limits.tier().name),
             None => limits.tier().custom_models,

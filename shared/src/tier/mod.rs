@@ -6,6 +6,7 @@ mod check;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use catalogue::CatalogueModel;
@@ -15,7 +16,7 @@ const TIERS: &str = include_str!("../../../infra/seeds/tiers.json");
 const MODELS: &str = include_str!("../../../infra/seeds/models.json");
 
 /// The limits that a tier sets, by the name that the tier file and overrides use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitName {
     Agents,
@@ -64,7 +65,7 @@ pub struct Entitlements {
 }
 
 /// One tier of the file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
     pub name: String,

@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_management::error::{Error, Result};
+use agent_management::http::documents::HealthDocument;
 use agent_management::http::{Call, Reply};
 use agent_management::violation::Violation;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::Agents;
 
@@ -34,7 +34,7 @@ impl Readiness {
 }
 
 pub fn live() -> Result<Reply> {
-    Reply::ok(&json!({"status": "ok"}))
+    Reply::ok(&HealthDocument { status: "ok" })
 }
 
 pub async fn ready(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -47,7 +47,7 @@ pub async fn ready(agents: &Agents, call: &Call) -> Result<Reply> {
         }
     };
     if is_ready {
-        Reply::ok(&json!({"status": "ok", "table": "ok"}))
+        Reply::ok(&HealthDocument { status: "ok" })
     } else {
         Err(Error::NotReady(vec![Violation::new("", "table", "the table does not answer")]))
     }

@@ -22,7 +22,7 @@ use authorizer::Authorizer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_runtime::Context;
@@ -139,6 +139,8 @@ fn gateway_response(problem: &Problem, request_id: &str) -> Response<Bytes> {
     *response.status_mut() = problem.code.status();
     response.headers_mut().extend(problem.headers.iter().cloned());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Ok(request_id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), request_id);
     }

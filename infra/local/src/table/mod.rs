@@ -6,8 +6,9 @@ mod schema;
 
 use std::path::Path;
 
-use agent_management::dynamo::Store;
+use agent_management::dynamo::{Store, keys};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use serde_json::json;
 
 pub use engine::{Engine, operation};
 pub use schema::table_definition;
@@ -56,8 +57,18 @@ pub fn store(http_client: SharedHttpClient) -> Store {
 
 fn create_table(engine: &Engine) -> Result<(), String> {
     let (status, answer) = engine.call("CreateTable", &table_definition().to_string());
-    let is_there = status == 200 || answer.contains("ResourceInUseException");
-    if is_there { Ok(()) } else { Err(answer) }
+    match status {
+        200 => {
+            let ttl = json!({"AttributeName": keys::TTL, "Enabled": true});
+            let request = json!({"TableName": TABLE_NAME, "TimeToLiveSpecification": ttl});
+            match engine.call("UpdateTimeToLive", &request.to_string()) {
+                (200, _) => Ok(()),
+                (_, answer) => Err(answer),
+            }
+        }
+        _ if answer.contains("ResourceInUseException") => Ok(()),
+        _ => Err(answer),
+    }
 }
 
 /// Without this index every write scans the whole stream to number its record.

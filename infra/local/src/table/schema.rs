@@ -1,4 +1,4 @@
-//! The table's definition, as `CreateTable` takes it. `template.yaml` states the same for AWS.
+//! The table's definition, as `CreateTable` takes it.
 
 use agent_management::dynamo::keys;
 use serde_json::{Value, json};

@@ -2,10 +2,16 @@
 //! problems it answers. The gateway, the functions, the OpenAPI document and the authorization
 //! tests are all made from it.
 
+mod table;
+
 use std::sync::LazyLock;
+
+use schemars::{Schema, SchemaGenerator};
 
 use super::caller::Scope;
 use super::problem::ProblemCode;
+
+pub use table::ROUTES;
 
 /// One route.
 #[derive(Debug)]
@@ -16,9 +22,60 @@ pub struct Route {
     pub operation: Operation,
     pub access: Access,
     pub quota_class: QuotaClass,
-    /// What it answers beyond what every route may: see [`Route::problems`].
-    pub own_problems: &'static [ProblemCode],
     pub summary: &'static str,
+    pub body: Body,
+    /// Parameters of the query and headers; those of the path are in `path`.
+    pub parameters: &'static [Parameter],
+    pub answers: &'static [Answer],
+    /// What it answers beyond what every route may: see [`Route::problems`].
+    own_problems: &'static [&'static [ProblemCode]],
+}
+
+/// Makes the schema of a type.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a route reads.
+#[derive(Debug, Clone, Copy)]
+pub enum Body {
+    None,
+    /// JSON, or nothing at all.
+    Optional(SchemaOf),
+    Json(SchemaOf),
+    /// A merge patch or a JSON Patch.
+    Patch,
+}
+
+/// A parameter of the query, or a header.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub place: Place,
+    pub is_required: bool,
+    /// As JSON.
+    pub schema: &'static str,
+    pub description: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Query,
+    Header,
+}
+
+/// A success.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    pub status: u16,
+    pub description: &'static str,
+    pub content: Content,
+    pub has_etag: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Content {
+    None,
+    Json(SchemaOf),
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,81 +150,95 @@ impl Operation {
 pub enum AgentsOperation {
     Live,
     Ready,
+    OpenApi,
+    Problems,
+    Problem,
     Create,
     Get,
     List,
+    Patch,
+    Delete,
+    Upsert,
+    Archive,
+    Restore,
+    Duplicate,
+    Transfer,
+    Validate,
+    ValidateDraft,
+    PutTool,
+    DeleteTool,
+    Tiers,
+    Models,
+    Entitlements,
+    Usage,
 }
 
-use AgentsOperation as Agents;
-use ProblemCode as P;
-
-/// Every route of the public API.
-pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Get,
-        path: "/health/live",
-        operation: Operation::Agents(Agents::Live),
-        access: Access::Public,
-        quota_class: QuotaClass::Exempt,
-        own_problems: &[],
-        summary: "Whether the process answers",
-    },
-    Route {
-        method: Method::Get,
-        path: "/health/ready",
-        operation: Operation::Agents(Agents::Ready),
-        access: Access::Public,
-        quota_class: QuotaClass::Exempt,
-        own_problems: &[P::NotReady],
-        summary: "Whether what the service depends on answers",
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/agents",
-        operation: Operation::Agents(Agents::Create),
-        access: Access::Scope(Scope::AgentsWrite),
-        quota_class: QuotaClass::Write,
-        own_problems: &[
-            P::MalformedBody,
-            P::InvalidParameter,
-            P::PayloadTooLarge,
-            P::UnsupportedMediaType,
-            P::ValidationFailed,
-            P::EntitlementExceeded,
-            P::KeyTaken,
-            P::Deleted,
-            P::IdempotencyKeyReused,
-        ],
-        summary: "Create an agent",
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/agents",
-        operation: Operation::Agents(Agents::List),
-        access: Access::Scope(Scope::AgentsRead),
-        quota_class: QuotaClass::Read,
-        own_problems: &[P::InvalidParameter, P::InvalidCursor],
-        summary: "List agents by time of creation",
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/agents/{id}",
-        operation: Operation::Agents(Agents::Get),
-        access: Access::Scope(Scope::AgentsRead),
-        quota_class: QuotaClass::Read,
-        own_problems: &[P::InvalidParameter, P::NotFound],
-        summary: "Get an agent",
-    },
-];
-
 impl Route {
+    pub(super) const fn public(path: &'static str, operation: Operation, summary: &'static str) -> Self {
+        Self {
+            method: Method::Get,
+            path,
+            operation,
+            access: Access::Public,
+            quota_class: QuotaClass::Exempt,
+            summary,
+            body: Body::None,
+            parameters: &[],
+            answers: &[],
+            own_problems: &[],
+        }
+    }
+
+    /// A route for callers with `scope`; it counts as a read if it is a GET, else as a write.
+    pub(super) const fn scoped(
+        method: Method,
+        path: &'static str,
+        operation: Operation,
+        scope: Scope,
+        summary: &'static str,
+    ) -> Self {
+        let quota_class = if matches!(method, Method::Get) { QuotaClass::Read } else { QuotaClass::Write };
+        Self { method, access: Access::Scope(scope), quota_class, ..Self::public(path, operation, summary) }
+    }
+
+    /// A POST that changes nothing.
+    pub(super) const fn only_reading(self) -> Self {
+        Self { quota_class: QuotaClass::Read, ..self }
+    }
+
+    pub(super) const fn reading(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+
+    pub(super) const fn with(self, parameters: &'static [Parameter]) -> Self {
+        Self { parameters, ..self }
+    }
+
+    pub(super) const fn answering(self, answers: &'static [Answer]) -> Self {
+        Self { answers, ..self }
+    }
+
+    pub(super) const fn refusing(self, own_problems: &'static [&'static [ProblemCode]]) -> Self {
+        Self { own_problems, ..self }
+    }
+
     /// Every problem that the route may answer.
     pub fn problems(&self) -> Vec<ProblemCode> {
-        let mut problems = vec![P::Internal, P::Unavailable];
+        use ProblemCode as P;
+        let mut problems = vec![P::InvalidParameter, P::Internal, P::Unavailable];
         if let Access::Scope(_) = self.access {
             problems.extend([P::Unauthorized, P::InsufficientScope]);
         }
-        problems.extend(self.own_problems);
+        match self.body {
+            Body::None => {}
+            Body::Optional(_) | Body::Json(_) | Body::Patch => problems.extend([
+                P::MalformedBody,
+                P::PayloadTooLarge,
+                P::UnsupportedMediaType,
+                P::ValidationFailed,
+            ]),
+        }
+        problems.extend(self.own_problems.iter().copied().flatten());
         problems
     }
 }
@@ -225,6 +296,13 @@ mod tests {
             };
             assert!(std::ptr::eq(found, route));
         }
+    }
+
+    #[test]
+    fn a_key_is_no_id() {
+        let Found::Route((route, params)) = find("PUT", "/v1/agents/by-key/a.b") else { panic!("not found") };
+        assert_eq!(route.operation, Operation::Agents(AgentsOperation::Upsert));
+        assert_eq!(params, [("key".to_owned(), "a.b".to_owned())]);
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! The one use case behind every route that creates an agent: judge it, write it and count it in
+//! one transaction, and tell a repetition from a new request.
+
+use agent_management::agent::store::{Assumed, Insertion};
+use agent_management::agent::{self, Agent, Creation, Head, Repetition};
+use agent_management::error::{Error, Result};
+use agent_management::http::caller::Caller;
+use agent_management::tier::{self, Entitlements, LimitName};
+use agent_management::violation::Violation;
+
+use crate::Agents;
+
+/// How often a creation is tried again because the entitlements or the head changed under it.
+const ATTEMPTS_MAX: usize = 4;
+
+/// What became of a creation.
+#[derive(Debug)]
+pub enum Inserted {
+    Created(Box<Agent>),
+    /// The same request came before; the agent as it stands now.
+    Replayed(Box<Agent>),
+    /// Another request made the agent that has the `key`.
+    Taken,
+}
+
+pub async fn insert(agents: &Agents, caller: &Caller, agent: Agent, creation: Creation) -> Result<Inserted> {
+    let mut entitlements = caller.entitlements.clone();
+    let mut agent = agent;
+    let mut over = None;
+    for _ in 0..ATTEMPTS_MAX {
+        let violations = judge(agents, &entitlements, &agent);
+        if !violations.is_empty() {
+            return refuse(agents, caller, &agent, creation, violations).await;
+        }
+        let agents_max = agents.tiers.limits(&entitlements).get(LimitName::Agents);
+        let assumed = Assumed { entitlements: &entitlements, agents_max };
+        match agent::store::insert(&agents.store, &caller.tenant, &agent, creation, over, assumed).await? {
+            Insertion::Done => return Ok(Inserted::Created(Box::new(agent))),
+            Insertion::Exists(head, earlier) => match repeated(head, creation, earlier)? {
+                Repeated::Answer(inserted) => return Ok(inserted),
+                Repeated::Revive { rev } => {
+                    over = Some(rev);
+                    agent = agent.revived_after(rev);
+                }
+            },
+            Insertion::Refused(tenant) => entitlements = agents.entitlements_after(tenant, &entitlements)?,
+        }
+    }
+    Err(Error::Unavailable("the tenant's entitlements or the agent keep changing".into()))
+}
+
+/// Everything in the agent that the entitlements do not admit.
+pub fn judge(agents: &Agents, entitlements: &Entitlements, agent: &Agent) -> Vec<Violation> {
+    tier::violations(&agents.tiers, &agents.tiers.limits(entitlements), &agent.content)
+}
+
+/// The tier does not admit the agent as it is, unless this request created it before.
+async fn refuse(
+    agents: &Agents,
+    caller: &Caller,
+    agent: &Agent,
+    creation: Creation,
+    violations: Vec<Violation>,
+) -> Result<Inserted> {
+    match agent::store::get_head(&agents.store, &caller.tenant, &agent.id).await? {
+        Some((Head::Live(now), memory)) if is_replay(creation, memory.creation) => {
+            Ok(Inserted::Replayed(now))
+        }
+        Some(_) | None => Err(Error::Entitlement(violations)),
+    }
+}
+
+fn is_replay(creation: Creation, earlier: Option<Creation>) -> bool {
+    earlier.is_some_and(|earlier| creation.compare(earlier) == Repetition::Replay)
+}
+
+enum Repeated {
+    Answer(Inserted),
+    Revive { rev: u64 },
+}
+
+/// There is a head already: the answer to the request that made it, or what to do about it.
+fn repeated(head: Head, creation: Creation, earlier: Option<Creation>) -> Result<Repeated> {
+    let repetition = earlier.map_or(Repetition::Unrelated, |earlier| creation.compare(earlier));
+    match (repetition, head) {
+        (Repetition::Replay, Head::Live(now)) => Ok(Repeated::Answer(Inserted::Replayed(now))),
+        (Repetition::Replay, Head::Deleted { .. }) => Err(Error::Deleted),
+        (Repetition::Reuse, _) => Err(Error::IdempotencyKeyReused),
+        (Repetition::Unrelated, Head::Live(_)) => Ok(Repeated::Answer(Inserted::Taken)),
+        (Repetition::Unrelated, Head::Deleted { rev }) => Ok(Repeated::Revive { rev }),
+    }
+}

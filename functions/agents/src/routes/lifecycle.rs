@@ -1,0 +1,72 @@
+//! `POST /v1/agents/{id}/archive`, `/restore` and `/transfer`, and `DELETE /v1/agents/{id}`.
+
+use agent_management::agent::change;
+use agent_management::agent::store::{self, Operation, Written};
+use agent_management::error::{Error, Result};
+use agent_management::http::precondition::Precondition;
+use agent_management::http::{Call, Reply};
+use agent_management::id::AgentId;
+use http::StatusCode;
+
+use crate::Agents;
+use crate::change::{back_off, change, reply};
+
+const ATTEMPTS_MAX: u32 = 30;
+
+pub async fn archive(agents: &Agents, call: &Call) -> Result<Reply> {
+    let (actor, precondition) = action(call)?;
+    let changed = change(agents, call, &precondition, |agent| {
+        let status = change::archived(agent, actor, call.now);
+        Ok(status.map(|status| agent.with_status(status, actor, call.now)))
+    });
+    reply(&changed.await?)
+}
+
+pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
+    let (actor, precondition) = action(call)?;
+    let changed = change(agents, call, &precondition, |agent| {
+        let status = change::restored(agent)?;
+        Ok(status.map(|status| agent.with_status(status, actor, call.now)))
+    });
+    reply(&changed.await?)
+}
+
+pub async fn transfer(agents: &Agents, call: &Call) -> Result<Reply> {
+    let actor = &call.caller()?.user;
+    call.parameters(&[])?;
+    let precondition = Precondition::read(&call.headers)?;
+    let owner = change::new_owner(call.json()?)?;
+    let changed = change(agents, call, &precondition, |agent| {
+        let is_other = agent.owner != owner;
+        Ok(is_other.then(|| agent.with_owner(owner.clone(), actor, call.now)))
+    });
+    reply(&changed.await?)
+}
+
+/// The parts of a request that says nothing but what is to be done: a body may be absent or `{}`.
+fn action(call: &Call) -> Result<(&agent_management::id::UserId, Precondition)> {
+    call.parameters(&[])?;
+    let precondition = Precondition::read(&call.headers)?;
+    change::nothing_said(&call.json_or_empty()?)?;
+    Ok((&call.caller()?.user, precondition))
+}
+
+pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
+    let caller = call.caller()?;
+    call.parameters(&["force"])?.switch("force")?;
+    let precondition = Precondition::read(&call.headers)?.required()?;
+    let id: AgentId = call.param("id", "agent")?;
+    let operation = Operation::begin();
+    for attempt in 0..ATTEMPTS_MAX {
+        let stored = store::get(&agents.store, &caller.tenant, &id).await?;
+        precondition.check(stored.agent.rev)?;
+        let (store, tenant) = (&agents.store, &caller.tenant);
+        match store::delete(store, tenant, &stored, operation, &caller.user, call.now).await? {
+            Written::Done | Written::Landed(_) => return Ok(Reply::empty(StatusCode::NO_CONTENT)),
+            Written::Stale if precondition.is_open() => back_off(attempt).await,
+            Written::Stale => return Err(Error::PreconditionFailed),
+            Written::Refused(_) => return Err(Error::internal("an agent was deleted that was not counted")),
+        }
+    }
+    Err(Error::Unavailable("the agent keeps changing".into()))
+}

@@ -1,0 +1,42 @@
+//! `GET /problems` and `GET /problems/{code}`: the catalogue that a problem's `type` points at.
+
+use agent_management::error::{Error, Result};
+use agent_management::http::problem::ProblemCode;
+use agent_management::http::{Call, Reply};
+
+pub fn catalogue(call: &Call) -> Result<Reply> {
+    call.parameters(&[])?;
+    Ok(Reply::page(page("Problems", &ProblemCode::ALL.map(section).concat())))
+}
+
+pub fn problem(call: &Call) -> Result<Reply> {
+    call.parameters(&[])?;
+    let code: String = call.param("code", "problem")?;
+    let known = ProblemCode::ALL.into_iter().find(|known| known.as_str() == code);
+    let known = known.ok_or(Error::NotFound("problem"))?;
+    Ok(Reply::page(page(known.title(), &section(known))))
+}
+
+fn section(code: ProblemCode) -> String {
+    let (name, status) = (code.as_str(), code.status());
+    format!(
+        "<section id=\"{name}\"><h2><a href=\"/problems/{name}\">{name}</a> <small>{status}</small></h2>\
+         <p><strong>{}.</strong> {}</p></section>",
+        escape(code.title()),
+        escape(code.advice()),
+    )
+}
+
+fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui;max-width:44rem;margin:2rem auto;\
+         padding:0 1rem}}small{{font-weight:normal}}</style><h1>{title}</h1>{body}</html>",
+        title = escape(title),
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}

@@ -1,0 +1,56 @@
+//! `POST /v1/agents/validate` and `POST /v1/agents/{id}/validate`: everything that is wrong, and
+//! nothing saved.
+
+use agent_management::agent::{Agent, NewAgent, change, store};
+use agent_management::error::{Error, Result};
+use agent_management::http::documents::Verdict;
+use agent_management::http::{Call, Reply};
+use agent_management::id::AgentId;
+use agent_management::tenant;
+use agent_management::tier::{self, Entitlements, LimitName};
+use agent_management::violation::Violation;
+
+use crate::Agents;
+use crate::insert::judge;
+
+/// A document that is to be created: its shape, the tier, and whether there is room for it.
+pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
+    let caller = call.caller()?;
+    call.parameters(&[])?;
+    let new = match NewAgent::read(call.json()?) {
+        Ok(new) => new,
+        Err(Error::Invalid(violations)) => return verdict(violations),
+        Err(error) => return Err(error),
+    };
+    let record = tenant::store::get(&agents.store, &caller.tenant).await?;
+    let used = record.as_ref().map_or(0, |record| record.agents_used);
+    let entitlements = record.and_then(|record| record.entitlements);
+    let entitlements = entitlements.unwrap_or_else(|| agents.tiers.default_entitlements());
+    let agent = Agent::create(AgentId::generate(call.now), new, caller.user.clone(), call.now);
+    let mut violations = judge(agents, &entitlements, &agent);
+    violations.extend(no_room(agents, &entitlements, used));
+    verdict(violations)
+}
+
+fn no_room(agents: &Agents, entitlements: &Entitlements, used: u64) -> Option<Violation> {
+    let limits = agents.tiers.limits(entitlements);
+    let is_full = !limits.admits(LimitName::Agents, used.saturating_add(1));
+    is_full.then(|| tier::agents_violation(&agents.tiers, &limits, used))
+}
+
+/// An agent's draft, against the tier as it is now.
+pub async fn validate_draft(agents: &Agents, call: &Call) -> Result<Reply> {
+    let caller = call.caller()?;
+    call.parameters(&[])?;
+    change::nothing_said(&call.json_or_empty()?)?;
+    let id: AgentId = call.param("id", "agent")?;
+    let stored = store::get(&agents.store, &caller.tenant, &id).await?;
+    let record = tenant::store::get(&agents.store, &caller.tenant).await?;
+    let entitlements = record.and_then(|record| record.entitlements);
+    let entitlements = entitlements.unwrap_or_else(|| agents.tiers.default_entitlements());
+    verdict(judge(agents, &entitlements, &stored.agent))
+}
+
+fn verdict(violations: Vec<Violation>) -> Result<Reply> {
+    Reply::ok(&Verdict { valid: violations.is_empty(), violations })
+}

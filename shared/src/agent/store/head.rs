@@ -1,0 +1,185 @@
+//! The head as an item: the one place that knows its attributes.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::operations::Operations;
+use crate::agent::{Agent, Content, Creation, Head, Stamp, Status};
+use crate::clock::rfc3339;
+use crate::dynamo::{Item, from_item, keys, to_item};
+use crate::error::{Error, Result};
+use crate::id::{AgentKey, TenantId, UserId};
+
+const ENTITY: &str = "agent";
+/// The attribute that remembers the creating request.
+pub(super) const CREATION: &str = "creation";
+/// The attribute that remembers the last operations.
+pub(super) const OPERATIONS: &str = "ops";
+/// How long a tombstone is kept, in seconds: 400 days, past every audit row.
+const TOMBSTONE_AGE_S: i64 = 400 * 24 * 3_600;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HeadItem {
+    #[serde(rename = "PK")]
+    pk: String,
+    #[serde(rename = "SK")]
+    sk: String,
+    #[serde(rename = "GSI1PK")]
+    gsi1_pk: String,
+    #[serde(rename = "GSI1SK")]
+    gsi1_sk: String,
+    /// What the stream's filter tells items apart by.
+    entity: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<AgentKey>,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_reason: Option<String>,
+    owner: UserId,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    /// JSON.
+    metadata: String,
+    /// JSON: one text has no bound on depth, is hashed as it stands and is read without a second
+    /// model of values.
+    config: String,
+    /// `provider/id`, for lists.
+    model: String,
+    rev: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_version: Option<u64>,
+    created_at: String,
+    created_by: UserId,
+    updated_at: String,
+    updated_by: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_by: Option<UserId>,
+}
+
+/// What a deletion leaves at the head.
+#[derive(Debug, Serialize, Deserialize)]
+struct TombstoneItem {
+    #[serde(rename = "PK")]
+    pk: String,
+    #[serde(rename = "SK")]
+    sk: String,
+    entity: String,
+    rev: u64,
+    name: String,
+    deleted_at: String,
+    updated_by: UserId,
+    /// Seconds since the epoch.
+    ttl: i64,
+}
+
+/// What an item holds beyond the agent.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub creation: Option<Creation>,
+    pub operations: Operations,
+}
+
+/// The tombstone that a deletion writes.
+pub(super) fn tombstone(tenant: &TenantId, agent: &Agent, actor: &UserId, now: Timestamp) -> Result<Item> {
+    let key = keys::agent_head(tenant, &agent.id);
+    to_item(&TombstoneItem {
+        pk: key.pk,
+        sk: key.sk,
+        entity: ENTITY.to_owned(),
+        rev: agent.rev + 1,
+        name: agent.content.name.clone(),
+        deleted_at: rfc3339(now),
+        updated_by: actor.clone(),
+        ttl: now.as_second() + TOMBSTONE_AGE_S,
+    })
+}
+
+/// What `item` remembers of the requests that made it.
+pub(super) fn memory(item: &Item) -> Memory {
+    let bytes = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_b().ok());
+    Memory {
+        creation: bytes(CREATION).and_then(|bytes| Creation::from_bytes(bytes.as_ref())),
+        operations: bytes(OPERATIONS).map(|bytes| Operations::from_bytes(bytes.as_ref())).unwrap_or_default(),
+    }
+}
+
+pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
+    let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
+    let key = keys::agent_head(tenant, &agent.id);
+    let content = &agent.content;
+    let model = &content.config.model;
+    let (suspended_reason, archived) = match &agent.status {
+        Status::Active => (None, None),
+        Status::Suspended { reason } => (Some(reason.clone()), None),
+        Status::Archived(stamp) => (None, Some(stamp)),
+    };
+    to_item(&HeadItem {
+        pk: key.pk,
+        sk: key.sk,
+        gsi1_pk: keys::agents_by_creation(tenant),
+        gsi1_sk: keys::agent_by_creation(agent.created.at, &agent.id),
+        entity: ENTITY.to_owned(),
+        key: agent.key.clone(),
+        name: content.name.clone(),
+        description: content.description.clone(),
+        status: agent.status.name().to_owned(),
+        suspended_reason,
+        owner: agent.owner.clone(),
+        tags: content.tags.clone(),
+        metadata: serde_json::to_string(&content.metadata).map_err(json)?,
+        config: serde_json::to_string(&content.config).map_err(json)?,
+        model: format!("{}/{}", model.provider, model.id),
+        rev: agent.rev,
+        published_version: agent.published_version,
+        created_at: rfc3339(agent.created.at),
+        created_by: agent.created.by.clone(),
+        updated_at: rfc3339(agent.updated.at),
+        updated_by: agent.updated.by.clone(),
+        archived_at: archived.map(|stamp| rfc3339(stamp.at)),
+        archived_by: archived.map(|stamp| stamp.by.clone()),
+    })
+}
+
+pub(super) fn parse(item: Item) -> Result<Head> {
+    if item.contains_key("deleted_at") {
+        let tombstone: TombstoneItem = from_item(item)?;
+        return Ok(Head::Deleted { rev: tombstone.rev });
+    }
+    let head: HeadItem = from_item(item)?;
+    let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
+    let id = head.pk.rsplit('#').next().unwrap_or_default();
+    let created = Stamp { at: instant(&head.created_at)?, by: head.created_by };
+    let updated = Stamp { at: instant(&head.updated_at)?, by: head.updated_by };
+    let status = match (head.status.as_str(), head.archived_at, head.archived_by) {
+        ("archived", Some(at), Some(by)) => Status::Archived(Stamp { at: instant(&at)?, by }),
+        ("suspended", _, _) => Status::Suspended { reason: head.suspended_reason.unwrap_or_default() },
+        (_, _, _) => Status::Active,
+    };
+    Ok(Head::Live(Box::new(Agent {
+        id: id.parse().map_err(|_| Error::internal("a stored key holds no id"))?,
+        key: head.key,
+        content: Content {
+            name: head.name,
+            description: head.description,
+            tags: head.tags,
+            metadata: serde_json::from_str(&head.metadata).map_err(json)?,
+            config: serde_json::from_str(&head.config).map_err(json)?,
+        },
+        status,
+        owner: head.owner,
+        rev: head.rev,
+        published_version: head.published_version,
+        created,
+        updated,
+    })))
+}
+
+fn instant(text: &str) -> Result<Timestamp> {
+    text.parse().map_err(|_| Error::internal("a stored time cannot be read"))
+}

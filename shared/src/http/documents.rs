@@ -1,0 +1,83 @@
+//! The documents of routes that are no feature's own: health, entitlements and verdicts.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::tier::{LimitName, Overrides};
+use crate::violation::Violation;
+
+/// Whether something answers: `ok`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HealthDocument {
+    pub status: &'static str,
+}
+
+/// The body of an action that needs none: `{}`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct NothingSaid {}
+
+/// A list that is always whole.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
+pub struct Items<T> {
+    pub items: Vec<T>,
+    /// Always null.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Items<T> {
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}
+
+/// Everything that is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Verdict {
+    pub valid: bool,
+    pub violations: Vec<Violation>,
+}
+
+/// A model of the catalogue, as a tenant sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OfferedModel {
+    pub provider: String,
+    pub id: String,
+    /// The lowest tier that admits it.
+    pub tier: String,
+    /// The model's context window, in tokens.
+    pub context_tokens: u64,
+    /// Whether the caller's tier admits it.
+    pub admitted: bool,
+}
+
+/// A tenant's tier and what it leads to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EntitlementsDocument {
+    pub tier: String,
+    pub custom_models: bool,
+    pub traffic_split: bool,
+    pub approvals: bool,
+    /// The limits in force; null means none.
+    pub limits: BTreeMap<LimitName, Option<u64>>,
+    pub overrides: Overrides,
+}
+
+/// How much of its limits a tenant uses.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UsageDocument {
+    pub tier: String,
+    pub agents: Usage,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Usage {
+    pub used: u64,
+    /// Null means no limit.
+    pub limit: Option<u64>,
+    /// Whole percent, rounded down; null without a limit.
+    pub percent: Option<u64>,
+}

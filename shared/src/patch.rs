@@ -1,0 +1,162 @@
+//! Changes that clients send as patches: JSON Merge Patch (RFC 7396) and JSON Patch (RFC 6902).
+//! A JSON Patch can double a document with every `copy`, so it is applied step by step within
+//! bounds of size and depth.
+
+use json_patch::{PatchErrorKind, PatchOperation};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::json;
+use crate::violation::Violation;
+
+/// The media types of patches.
+pub const MEDIA_TYPES: &[&str] = &[MERGE_PATCH, JSON_PATCH];
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// The most operations of a JSON Patch.
+const OPERATIONS_MAX: usize = 500;
+/// The greatest document that a JSON Patch may lead to on its way, in bytes as [`weigh`] counts.
+const DOCUMENT_MAX_BYTES: usize = 1_024 * 1_024;
+/// The deepest document that a JSON Patch may lead to on its way.
+const DOCUMENT_MAX_DEPTH: usize = 128;
+
+/// A change of a document.
+#[derive(Debug, Clone)]
+pub enum Patch {
+    Merge(Value),
+    Operations(json_patch::Patch),
+}
+
+/// How a patch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Merge,
+    Operations,
+}
+
+impl Dialect {
+    /// The dialect of a media type.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedMediaType`] for anything but [`MEDIA_TYPES`].
+    pub fn of(media_type: Option<&str>) -> Result<Self> {
+        match media_type {
+            Some(MERGE_PATCH) => Ok(Self::Merge),
+            Some(JSON_PATCH) => Ok(Self::Operations),
+            Some(_) | None => Err(Error::UnsupportedMediaType { accepted: MEDIA_TYPES }),
+        }
+    }
+}
+
+impl Patch {
+    /// Reads a patch.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no JSON Patch, or one of too many operations.
+    pub fn read(dialect: Dialect, document: Value) -> Result<Self> {
+        match dialect {
+            Dialect::Merge => Ok(Self::Merge(document)),
+            Dialect::Operations => {
+                let patch: json_patch::Patch = json::read(document)?;
+                if patch.0.len() > OPERATIONS_MAX {
+                    let violation = Violation::new("", "length", "has too many operations");
+                    return Err(Error::Invalid(vec![violation.exceeding(OPERATIONS_MAX, patch.0.len())]));
+                }
+                Ok(Self::Operations(patch))
+            }
+        }
+    }
+
+    /// Applies the patch. `document` is undefined after an error.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with a pointer to the operation that does not apply; [`Error::Conflict`]
+    /// for a test that fails.
+    pub fn apply(&self, document: &mut Value) -> Result<()> {
+        match self {
+            Self::Merge(patch) => json_patch::merge(document, patch),
+            Self::Operations(patch) => {
+                for (index, operation) in patch.0.iter().enumerate() {
+                    apply_one(document, index, operation)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> Result<()> {
+    let invalid =
+        |code, detail: &str| Error::Invalid(vec![Violation::new(format!("/{index}"), code, detail)]);
+    json_patch::patch_unsafe(document, std::slice::from_ref(operation)).map_err(|error| {
+        match error.kind {
+            PatchErrorKind::TestFailed => Error::Conflict(format!("The test of operation {index} fails.")),
+            _ => invalid("patch_failed", "the operation's path or from does not exist"),
+        }
+    })?;
+    match operation {
+        PatchOperation::Add(_)
+        | PatchOperation::Replace(_)
+        | PatchOperation::Copy(_)
+        | PatchOperation::Move(_) => {
+            let (bytes, depth) = weigh(document);
+            if bytes > DOCUMENT_MAX_BYTES || depth > DOCUMENT_MAX_DEPTH {
+                return Err(invalid("too_large", "the operation makes the document too large or too deep"));
+            }
+        }
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => {}
+    }
+    Ok(())
+}
+
+/// A document's bytes, about as many as its JSON has, and its depth.
+fn weigh(document: &Value) -> (usize, usize) {
+    match document {
+        Value::Null | Value::Bool(_) | Value::Number(_) => (8, 0),
+        Value::String(text) => (text.len() + 2, 0),
+        Value::Array(items) => items
+            .iter()
+            .map(weigh)
+            .fold((2, 1), |(bytes, depth), (more, deep)| (bytes + more + 1, depth.max(deep + 1))),
+        Value::Object(members) => members.iter().fold((2, 1), |(bytes, depth), (name, member)| {
+            let (more, deep) = weigh(member);
+            (bytes + name.len() + more + 4, depth.max(deep + 1))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn apply(operations: Value, mut document: Value) -> Result<Value> {
+        Patch::read(Dialect::Operations, operations)?.apply(&mut document).map(|()| document)
+    }
+
+    #[test]
+    fn a_patch_that_doubles_at_every_step_is_stopped() {
+        let wide: Vec<_> = (0..40).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/-"})).collect();
+        let document = json!({"a": ["x".repeat(1_000)]});
+        assert!(matches!(apply(json!(wide), document), Err(Error::Invalid(_))));
+        let deep: Vec<_> = (0..200).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/a"})).collect();
+        assert!(matches!(apply(json!(deep), json!({"a": {"a": 1}})), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn errors_point_at_the_operation() {
+        let patch = json!([{"op": "remove", "path": "/a"}, {"op": "remove", "path": "/none"}]);
+        let Err(Error::Invalid(violations)) = apply(patch, json!({"a": 1})) else { panic!("it applies") };
+        assert_eq!(violations[0].pointer, "/1");
+        let test = json!([{"op": "test", "path": "/a", "value": 2}]);
+        assert!(matches!(apply(test, json!({"a": 1})), Err(Error::Conflict(_))));
+        for bad in [
+            json!({}),
+            json!([{"op": "explode", "path": ""}]),
+            json!([{"op": "add", "path": "a", "value": 1}]),
+        ] {
+            assert!(matches!(apply(bad, json!({})), Err(Error::Invalid(_))));
+        }
+    }
+}
