@@ -1,3 +1,5 @@
 mod agents;
+mod documents;
+mod entitlements;
 mod health;
 mod unknown;
