@@ -152,7 +152,7 @@ fn compare_kinds(sent: &Value, written: &Value, pointer: &mut String, found: &mu
         (Value::Array(sent), Value::Array(written)) => {
             for (index, (sent, written)) in sent.iter().zip(written).enumerate() {
                 with_segment(pointer, &index.to_string(), |pointer| {
-                    compare_kinds(sent, written, pointer, found)
+                    compare_kinds(sent, written, pointer, found);
                 });
             }
             return;

@@ -114,6 +114,11 @@ impl Outgoing<'_> {
         self
     }
 
+    pub fn raw_header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.request.headers_mut().insert(HeaderName::from_static(name), value);
+        self
+    }
+
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
     }

@@ -1,7 +1,7 @@
 //! Under the SDK, over the engine: counts every call with its capacity and keys, and breaks calls
 //! on demand. It asks for consumed capacity itself, so that the service need not.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
@@ -48,6 +48,12 @@ pub struct Recorder {
 struct State {
     recorded: Vec<Recorded>,
     faults: VecDeque<Fault>,
+    /// Where calls step aside for each other, if they do.
+    interleaving: Option<fastrand::Rng>,
+    /// Counts transactions, if every second one is to meet another.
+    conflicting: Option<u64>,
+    /// The writes whose answer was lost already, if each one's is to be lost once.
+    losing: Option<HashSet<String>>,
 }
 
 impl Recorder {
@@ -67,6 +73,48 @@ impl Recorder {
     /// The next calls meet these faults, one each.
     pub fn break_next(&self, faults: impl IntoIterator<Item = Fault>) {
         self.locked().faults.extend(faults);
+    }
+
+    /// From now on calls wait for each other's turns at random, before and after they take effect:
+    /// concurrent requests meet in an order that `seed` decides.
+    pub fn interleave(&self, seed: u64) {
+        self.locked().interleaving = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// From now on every second attempt at a transaction meets another one.
+    pub fn conflict_every_second(&self) {
+        self.locked().conflicting = Some(0);
+    }
+
+    /// From now on each write loses its answer once: it takes effect, and is sent again.
+    pub fn lose_every_answer_once(&self) {
+        self.locked().losing = Some(HashSet::new());
+    }
+
+    fn next_fault(&self, operation: &str, body: &str) -> Fault {
+        let mut state = self.locked();
+        if let Some(fault) = state.faults.pop_front() {
+            return fault;
+        }
+        let is_transaction = operation == "TransactWriteItems";
+        if let Some(count) = state.conflicting.as_mut().filter(|_| is_transaction) {
+            *count += 1;
+            if *count % 2 == 1 {
+                return Fault::TransactionConflict;
+            }
+        }
+        let is_write = is_transaction || operation == "UpdateItem";
+        let lost = state.losing.as_mut().filter(|_| is_write);
+        if lost.is_some_and(|lost| lost.insert(body.to_owned())) {
+            return Fault::AnswerLost;
+        }
+        Fault::None
+    }
+
+    /// How often the next call steps aside, before and after it takes effect.
+    fn turns(&self) -> (usize, usize) {
+        let mut state = self.locked();
+        state.interleaving.as_mut().map_or((0, 0), |rng| (rng.usize(0..6), rng.usize(0..6)))
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, State> {
@@ -122,22 +170,38 @@ fn collect_partitions(request: &Value, found: &mut Vec<String>) {
 
 impl HttpConnector for Recorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let operation = operation(request.headers().get("x-amz-target")).to_owned();
-        let body =
-            request.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-        let fault = self.locked().faults.pop_front().unwrap_or(Fault::None);
-        let lost = || HttpConnectorFuture::ready(Err(ConnectorError::io("the connection was reset".into())));
-        let (status, answer) = match fault {
+        let recorder = self.clone();
+        HttpConnectorFuture::new(async move {
+            let operation = operation(request.headers().get("x-amz-target")).to_owned();
+            let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
+            let body = String::from_utf8(body).unwrap_or_default();
+            let (before, after) = recorder.turns();
+            for _ in 0..before {
+                tokio::task::yield_now().await;
+            }
+            let answer = recorder.answer(&operation, &body);
+            for _ in 0..after {
+                tokio::task::yield_now().await;
+            }
+            answer
+        })
+    }
+}
+
+impl Recorder {
+    fn answer(&self, operation: &str, body: &str) -> Result<HttpResponse, ConnectorError> {
+        let lost = || Err(ConnectorError::io("the connection was reset".into()));
+        let (status, answer) = match self.next_fault(operation, body) {
             Fault::Unreachable => return lost(),
             Fault::AnswerLost => {
-                self.run(&operation, body);
+                self.run(operation, body);
                 return lost();
             }
             Fault::TransactionConflict if operation == "TransactWriteItems" => (400, conflict(body)),
-            Fault::TransactionConflict | Fault::None => self.run(&operation, body),
+            Fault::TransactionConflict | Fault::None => self.run(operation, body),
         };
         let status = status.try_into().expect("the engine answers valid statuses");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))
+        Ok(HttpResponse::new(status, SdkBody::from(answer)))
     }
 }
 

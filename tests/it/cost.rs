@@ -2,6 +2,7 @@
 //! allow (a head of 2,048 bytes, an index row of 480).
 
 use harness::{App, Recorded, an_agent};
+use http::Method;
 use serde_json::{Value, json};
 
 const HEAD_MAX_BYTES: usize = 2_048;
@@ -147,4 +148,73 @@ async fn an_authorizer_s_answer_that_is_cached_costs_nothing() {
     assert_eq!(app.recorder.take().len(), 2, "the tenant's record and the list");
     app.client().get("/v1/agents").send().await.expect(200);
     assert_eq!(app.recorder.take().len(), 1);
+}
+
+async fn created(app: &App) -> String {
+    let document = an_agent_of(HEAD_MAX_BYTES - 100).await;
+    let created = app.client().post("/v1/agents", &document).send().await.expect(201);
+    app.recorder.take();
+    created.header("location").expect("a location").to_owned()
+}
+
+#[tokio::test]
+async fn update_is_one_read_unit_and_3_write_units() {
+    let app = warm().await;
+    let path = created(&app).await;
+    let patch = app.client().request(Method::PATCH, &path).json(&json!({"description": "twelve bytes"}));
+    patch
+        .header("content-type", "application/merge-patch+json")
+        .header("if-match", "\"1\"")
+        .send()
+        .await
+        .expect(200);
+    let calls = app.recorder.take();
+    assert_eq!(total(&calls), (2, 1.0, 3.0), "{calls:?}");
+    assert_eq!((calls[0].operation.as_str(), calls[1].operation.as_str()), ("GetItem", "UpdateItem"));
+}
+
+#[tokio::test]
+async fn delete_is_one_read_unit_and_7_write_units() {
+    let app = warm().await;
+    let path = created(&app).await;
+    app.client().request(Method::DELETE, &path).header("if-match", "*").send().await.expect(204);
+    let calls = app.recorder.take();
+    assert_eq!(total(&calls), (2, 1.0, 7.0), "{calls:?}");
+    assert_eq!(calls[1].operation, "TransactWriteItems");
+}
+
+#[tokio::test]
+async fn archive_and_restore_cost_as_much_as_delete() {
+    let app = warm().await;
+    let path = created(&app).await;
+    for action in ["archive", "restore"] {
+        app.client().request(Method::POST, &format!("{path}/{action}")).send().await.expect(200);
+        assert_eq!(total(&app.recorder.take()), (2, 1.0, 7.0), "{action}");
+    }
+}
+
+#[tokio::test]
+async fn an_upsert_costs_a_read_more_than_a_create_and_no_more_than_an_update() {
+    let app = warm().await;
+    let mut document = an_agent_of(HEAD_MAX_BYTES - 100).await;
+    let key = document["key"].as_str().expect("a key").to_owned();
+    let put = async |document: &Value| {
+        let path = format!("/v1/agents/by-key/{key}");
+        app.client().request(Method::PUT, &path).json(document).send().await;
+        total(&app.recorder.take())
+    };
+    // Reading what is not there costs a unit, too.
+    assert_eq!(put(&document).await, (2, 1.0, 7.0));
+    assert_eq!(put(&document).await, (1, 1.0, 0.0), "nothing to change, nothing written");
+    document["description"] = json!("twelve bytes");
+    assert_eq!(put(&document).await, (2, 1.0, 3.0));
+}
+
+#[tokio::test]
+async fn entitlements_and_usage_are_one_read_and_catalogues_are_none() {
+    let app = warm().await;
+    for (path, calls) in [("/v1/entitlements", 1), ("/v1/usage", 1), ("/v1/tiers", 0), ("/v1/models", 0)] {
+        app.client().get(path).send().await.expect(200);
+        assert_eq!(app.recorder.take().len(), calls, "{path}");
+    }
 }

@@ -4,4 +4,6 @@
 mod architecture;
 mod authorization;
 mod cost;
+mod flows;
 mod routes;
+mod tokens;

@@ -1,5 +1,6 @@
 //! The identity provider's public keys. A key set by URL is fetched again when a token names a key
-//! that it lacks, at most once a minute; when that fails, the keys that are known stay good.
+//! that it lacks, at most once a minute, and after an hour; when that fails, the keys that are known
+//! stay good.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use tokio::sync::Mutex;
 
 /// The least time between two fetches.
 const REFETCH_AGE_MIN: Duration = Duration::from_mins(1);
+/// After this long a set is fetched again although it has the key: the provider may have withdrawn it.
+const SET_AGE_MAX: Duration = Duration::from_hours(1);
 /// How long a fetch may take in all.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The greatest key set that is read.
@@ -36,37 +39,36 @@ pub struct Keys {
 #[derive(Debug)]
 struct Known {
     set: Arc<JwkSet>,
-    /// When a fetch was last tried, whether or not it succeeded.
-    tried_at: Timestamp,
+    /// When a fetch was last tried, whether or not it succeeded; none after a start that failed.
+    tried_at: Option<Timestamp>,
 }
 
 impl Keys {
     /// The keys of `source`; none yet if it can't be reached.
     pub async fn load(source: KeySource, now: Timestamp) -> Self {
         let set = match &source {
-            KeySource::Inline(set) => set.clone(),
-            KeySource::Url { url, connector } => {
-                fetch(connector, url).await.unwrap_or(JwkSet { keys: Vec::new() })
-            }
+            KeySource::Inline(set) => Some(set.clone()),
+            KeySource::Url { url, connector } => fetch(connector, url).await,
         };
-        Self { source, known: Mutex::new(Known { set: Arc::new(set), tried_at: now }) }
+        let tried_at = set.is_some().then_some(now);
+        let set = Arc::new(set.unwrap_or(JwkSet { keys: Vec::new() }));
+        Self { source, known: Mutex::new(Known { set, tried_at }) }
     }
 
     /// The key that `kid` names. Without a `kid`, the only key there is.
     pub(crate) async fn find(&self, kid: Option<&str>, now: Timestamp) -> Option<Jwk> {
         let mut known = self.known.lock().await;
-        if let Some(key) = pick(&known.set, kid) {
-            return Some(key);
-        }
-        let KeySource::Url { url, connector } = &self.source else {
-            return None;
-        };
-        if now.duration_since(known.tried_at).unsigned_abs() < REFETCH_AGE_MIN {
-            return None;
-        }
-        known.tried_at = now;
-        if let Some(set) = fetch(connector, url).await {
-            known.set = Arc::new(set);
+        let age = known.tried_at.map(|tried_at| now.duration_since(tried_at).unsigned_abs());
+        let is_wanted = pick(&known.set, kid).is_none() || age.is_none_or(|age| age >= SET_AGE_MAX);
+        let is_allowed = age.is_none_or(|age| age >= REFETCH_AGE_MIN);
+        if let KeySource::Url { url, connector } = &self.source
+            && is_wanted
+            && is_allowed
+        {
+            known.tried_at = Some(now);
+            if let Some(set) = fetch(connector, url).await {
+                known.set = Arc::new(set);
+            }
         }
         pick(&known.set, kid)
     }

@@ -64,6 +64,9 @@ impl Refusal {
 
 #[derive(Debug, Deserialize)]
 struct Payload {
+    /// One issuer; the crate would take a list that has ours.
+    #[serde(rename = "iss")]
+    _issuer: String,
     sub: String,
     exp: f64,
     nbf: Option<f64>,

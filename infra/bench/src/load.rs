@@ -66,25 +66,26 @@ pub async fn run(
         let (address, token, operation) = (address.to_owned(), token.to_owned(), operation.clone());
         tasks.spawn(async move {
             let mut client = Client::connect(&address).await?;
-            let mut taken = Vec::new();
+            let mut latencies = Vec::new();
             let mut turn = first_turn * 31;
             while start.elapsed() < duration {
                 let sent_at = Instant::now();
                 operation.once(&mut client, &token, turn).await?;
-                taken.push(sent_at.elapsed());
+                latencies.push(sent_at.elapsed());
                 turn += 1;
             }
-            Ok::<_, String>(taken)
+            Ok::<_, String>(latencies)
         });
     }
-    let mut taken = Vec::new();
+    let mut latencies = Vec::new();
     while let Some(finished) = tasks.join_next().await {
-        taken.extend(finished.map_err(|error| error.to_string())??);
+        latencies.extend(finished.map_err(|error| error.to_string())??);
     }
     let elapsed = start.elapsed();
-    taken.sort_unstable();
-    let at = |hundredths: usize| taken.get(taken.len() * hundredths / 100).copied().unwrap_or_default();
+    latencies.sort_unstable();
+    let at =
+        |hundredths: usize| latencies.get(latencies.len() * hundredths / 100).copied().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let per_second = taken.len() as f64 / elapsed.as_secs_f64();
+    let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
     Ok(Figures { per_second, p50: at(50), p99: at(99) })
 }

@@ -22,6 +22,7 @@ pub fn text(host: &Host, base_url: &str, data: &str) -> String {
   Agent Management Service {version}, on this machine only
   REST      {base_url}/v1
   Health    {base_url}/health/ready
+  API       {base_url}/docs and {base_url}/openapi.json
   Control   {base_url}/_local
   Data      {data}
 

@@ -12,5 +12,6 @@ mod control;
 pub mod gateway;
 pub mod host;
 pub mod issuer;
+mod pages;
 pub mod server;
 pub mod table;

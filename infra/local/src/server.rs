@@ -19,7 +19,7 @@ use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
 use crate::host::{Host, Parts};
 use crate::issuer::Issuer;
-use crate::{banner, control, table};
+use crate::{banner, control, pages, table};
 
 /// How long requests may take to finish after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -145,6 +145,8 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     let path = request.uri().path();
     let response = if path == "/_local" || path.starts_with("/_local/") {
         control::answer(&server.host, &server.base_url, request).await
+    } else if let Some(page) = pages::answer(request.method(), path) {
+        page
     } else {
         server.host.gateway.answer(request).await
     };

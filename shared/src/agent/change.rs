@@ -174,9 +174,8 @@ pub fn restored(agent: &Agent) -> Result<Option<Status>> {
 /// # Errors
 /// [`Error::Invalid`].
 pub fn duplicate(agent: &Agent, said: Value) -> Result<NewAgent> {
-    let mut members = match said {
-        Value::Object(members) => members,
-        _ => return Err(Error::Invalid(vec![Violation::new("", "wrong_type", "must be an object")])),
+    let Value::Object(mut members) = said else {
+        return Err(Error::Invalid(vec![Violation::new("", "wrong_type", "must be an object")]));
     };
     let mut document = content_members(&agent.content)?;
     let name = members.remove("name").unwrap_or_else(|| copy_of(&agent.content.name).into());

@@ -133,7 +133,7 @@ pub struct Tool {
     pub approval: Option<ToolApproval>,
 }
 
-/// What a tool's own route reads: a [`Tool`] whose id is in the path.
+/// What a tool's own route reads: a tool whose id is in the path.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ToolSettings {
@@ -287,6 +287,7 @@ pub struct RunLimits {
     /// US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(exclusive_min = 0.0, max = 100_000.0))]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub budget_usd: Option<f64>,
 }
 

@@ -32,6 +32,7 @@ pub struct Content {
     /// Up to 16, each of 1 to 64 characters.
     #[serde(default)]
     #[validate(length(max = 16))]
+    #[schemars(inner(length(min = 1, max = 64)), extend("uniqueItems" = true))]
     pub tags: Vec<String>,
     /// Up to 50 pairs; names of 1 to 64 characters, values of up to 512.
     #[serde(default)]

@@ -34,6 +34,10 @@ impl<T> Items<T> {
     }
 }
 
+/// Any JSON: what may be wrong is what is asked.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Anything(serde_json::Value);
+
 /// Everything that is wrong.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Verdict {

@@ -8,7 +8,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::problem::{Problem, ProblemCode};
-use super::routes::{Access, Answer, Body, Content, Function, Operation, Parameter, Place, ROUTES, Route};
+use super::routes::{
+    Access, Answer, Body, Content, Function, Operation, Parameter, ParameterSchema, Place, ROUTES, Route,
+};
 use crate::agent::{Agent, AgentView, NewAgent};
 use crate::id::AgentId;
 use crate::violation::PatchStep;
@@ -80,7 +82,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     match route.access {
         Access::Public => described["security"] = json!([]),
         Access::Scope(scope) => {
-            described["description"] = format!("Needs the scope `{}`.", scope.as_str()).into()
+            described["description"] = format!("Needs the scope `{}`.", scope.as_str()).into();
         }
     }
     if let Some(body) = request_body(route, generator) {
@@ -103,14 +105,23 @@ fn path_parameters(route: &Route) -> impl Iterator<Item = Value> {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let schema: Value = serde_json::from_str(parameter.schema).expect("the table's schemas are JSON");
-    json!({
+    let mut described = json!({
         "name": parameter.name,
         "in": match parameter.place { Place::Query => "query", Place::Header => "header" },
         "required": parameter.is_required,
         "description": parameter.description,
-        "schema": schema,
-    })
+    });
+    match parameter.schema {
+        ParameterSchema::Json(schema) => {
+            described["schema"] = serde_json::from_str(schema).expect("the table's schemas are JSON");
+        }
+        ParameterSchema::SomeOf(names) => {
+            described["schema"] = json!({"type": "array", "items": {"enum": names}, "minItems": 1});
+            described["style"] = "form".into();
+            described["explode"] = false.into();
+        }
+    }
+    described
 }
 
 fn request_body(route: &Route, generator: &mut SchemaGenerator) -> Option<Value> {
@@ -192,7 +203,7 @@ fn success(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
 }
 
 /// An example of each schema that people read first; the agent is one that the code itself made.
-fn examples() -> [(&'static str, Value); 4] {
+fn examples() -> [(&'static str, Value); 5] {
     let document = json!({
         "key": "support",
         "name": "Support",
@@ -210,5 +221,6 @@ fn examples() -> [(&'static str, Value); 4] {
         ("Agent", json!(AgentView::from(&agent))),
         ("TransferDocument", json!({"owner": "ann"})),
         ("DuplicateDocument", json!({"name": "Support, second try"})),
+        ("ToolSettings", json!({"version": "1.2", "approval": "always"})),
     ]
 }

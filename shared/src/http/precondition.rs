@@ -1,7 +1,7 @@
 //! Conditional requests (RFC 9110 §13): entity tags are the quoted `rev`, strong.
 
 use http::HeaderMap;
-use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 
 use crate::error::{Error, Result};
 
@@ -17,19 +17,25 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// Reads `If-Match`.
+    /// Reads `If-Match`. An empty one says as much as none.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for what is no list of entity tags.
     pub fn read(headers: &HeaderMap) -> Result<Self> {
+        let invalid = || Error::InvalidParameter {
+            name: "If-Match",
+            detail: "must be entity tags in double quotes, such as \"7\", or *".to_owned(),
+        };
         let mut revs = Vec::new();
         let mut is_present = false;
-        for tag in tags(headers, IF_MATCH) {
-            is_present = true;
-            match tag {
-                "*" => return Ok(Self::Any),
-                weak if weak.starts_with("W/\"") => {}
-                strong => revs.extend(opaque(strong)?.parse::<u64>().ok()),
+        for value in headers.get_all(IF_MATCH) {
+            for tag in tags(value.to_str().map_err(|_| invalid())?).ok_or_else(invalid)? {
+                is_present = true;
+                match tag {
+                    Tag::Any => return Ok(Self::Any),
+                    Tag::Weak(_) => {}
+                    Tag::Strong(opaque) => revs.extend(opaque.parse::<u64>().ok()),
+                }
             }
         }
         Ok(if is_present { Self::Revs(revs) } else { Self::None })
@@ -62,32 +68,49 @@ impl Precondition {
     }
 }
 
-fn opaque(tag: &str) -> Result<&str> {
-    let inner = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    inner.ok_or_else(|| Error::InvalidParameter {
-        name: "If-Match",
-        detail: "must be entity tags in double quotes, such as \"7\", or *".to_owned(),
-    })
-}
-
 /// The entity tag of a `rev`.
 pub fn etag(rev: u64) -> String {
     format!("\"{rev}\"")
 }
 
-/// Whether `If-None-Match` names `etag`, so that a read has nothing new to say. The comparison is
-/// weak, as RFC 9110 §13.1.2 asks.
-pub fn is_unchanged(headers: &HeaderMap, etag: &str) -> bool {
-    tags(headers, IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+/// Whether `If-None-Match` names the entity tag of `rev`, so that a read has nothing new to say. The
+/// comparison is weak, as RFC 9110 §13.1.2 asks.
+pub fn is_unchanged(headers: &HeaderMap, rev: u64) -> bool {
+    let rev = rev.to_string();
+    let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    values.filter_map(tags).flatten().any(|tag| match tag {
+        Tag::Any => true,
+        Tag::Weak(opaque) | Tag::Strong(opaque) => opaque == rev,
+    })
 }
 
-fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag<'a> {
+    /// `*`.
+    Any,
+    Weak(&'a str),
+    Strong(&'a str),
+}
+
+/// A list of entity tags (RFC 9110 §8.8.3), or none if it is not one. Commas may stand in a tag, and
+/// empty items between them count for nothing.
+fn tags(list: &str) -> Option<Vec<Tag<'_>>> {
+    let mut found = Vec::new();
+    let mut rest = list.trim_matches([' ', '\t', ',']);
+    if rest == "*" {
+        return Some(vec![Tag::Any]);
+    }
+    while !rest.is_empty() {
+        let (is_weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |quoted| (true, quoted));
+        let (opaque, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        found.push(if is_weak { Tag::Weak(opaque) } else { Tag::Strong(opaque) });
+        let after = after.trim_start_matches([' ', '\t']);
+        if !after.is_empty() && !after.starts_with(',') {
+            return None;
+        }
+        rest = after.trim_start_matches([' ', '\t', ',']);
+    }
+    Some(found)
 }
 
 #[cfg(test)]
@@ -104,8 +127,10 @@ mod tests {
         assert_eq!(if_match("\"1\", \"2\"").unwrap(), Precondition::Revs(vec![1, 2]));
         assert_eq!(if_match("W/\"7\", \"x\"").unwrap(), Precondition::Revs(vec![]));
         assert_eq!(if_match("*").unwrap(), Precondition::Any);
+        assert_eq!(if_match("\"a,b\" ,, \"3\",").unwrap(), Precondition::Revs(vec![3]));
+        assert_eq!(if_match(" , ").unwrap(), Precondition::None);
         assert_eq!(Precondition::read(&HeaderMap::new()).unwrap(), Precondition::None);
-        for bad in ["7", "", "\"7", "\"1\" \"2"] {
+        for bad in ["7", "\"7", "\"1\" \"2\"", "*, \"1\"", "w/\"1\""] {
             assert!(if_match(bad).is_err(), "{bad}");
         }
     }
@@ -114,13 +139,13 @@ mod tests {
     fn if_none_match_compares_weakly_over_lists() {
         let unchanged = |value: &str| {
             let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]);
-            is_unchanged(&headers, "\"7\"")
+            is_unchanged(&headers, 7)
         };
         assert!(unchanged("\"7\""));
         assert!(unchanged("\"6\", W/\"7\""));
         assert!(unchanged("*"));
         assert!(!unchanged("\"70\""));
         assert!(!unchanged("7"));
-        assert!(!is_unchanged(&HeaderMap::new(), "\"7\""));
+        assert!(!is_unchanged(&HeaderMap::new(), 7));
     }
 }

@@ -48,7 +48,7 @@ pub async fn usage(agents: &Agents, call: &Call) -> Result<Reply> {
     let (used, entitlements) = record(agents, call).await?;
     let limits = agents.tiers.limits(&entitlements);
     let limit = limits.get(LimitName::Agents);
-    let percent = limit.map(|limit| if limit == 0 { 100 } else { used.saturating_mul(100) / limit });
+    let percent = limit.map(|limit| used.saturating_mul(100).checked_div(limit).unwrap_or(100));
     Reply::ok(&UsageDocument { tier: limits.tier().name.clone(), agents: Usage { used, limit, percent } })
 }
 

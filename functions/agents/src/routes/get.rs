@@ -13,7 +13,7 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
     let fields = fields.map(|fields| Fields::parse(fields, &FIELDS)).transpose()?;
     let id = call.param("id", "agent")?;
     let agent = agent::store::get(&agents.store, &caller.tenant, &id).await?.agent;
-    if precondition::is_unchanged(&call.headers, &precondition::etag(agent.rev)) {
+    if precondition::is_unchanged(&call.headers, agent.rev) {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_etag(agent.rev));
     }
     let view = AgentView::from(&agent);

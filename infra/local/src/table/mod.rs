@@ -8,6 +8,7 @@ use std::path::Path;
 
 use agent_management::dynamo::{Store, keys};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use serde_json::json;
 
 pub use engine::{Engine, operation};
@@ -45,7 +46,11 @@ pub fn open_memory() -> Result<Engine, String> {
 /// A store whose SDK client sends its requests to `http_client`: the engine, or what stands
 /// before it.
 pub fn store(http_client: SharedHttpClient) -> Store {
+    // The SDK shares one bounded budget of retries in a process, to spare a service that is far
+    // away. This one is in the process, and tests of several hosts must not starve each other.
+    let retries = RetryPartition::custom("embedded").token_bucket(TokenBucket::unlimited()).build();
     let config = aws_sdk_dynamodb::Config::builder()
+        .retry_partition(retries)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))

@@ -51,9 +51,17 @@ pub struct Parameter {
     pub name: &'static str,
     pub place: Place,
     pub is_required: bool,
-    /// As JSON.
-    pub schema: &'static str,
+    pub schema: ParameterSchema,
     pub description: &'static str,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy)]
+pub enum ParameterSchema {
+    /// A schema, as JSON.
+    Json(&'static str),
+    /// Some of these names, separated by commas.
+    SomeOf(&'static [&'static str]),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

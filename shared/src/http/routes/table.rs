@@ -1,15 +1,18 @@
 //! The rows of the route table.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 
 use super::{
-    AgentsOperation as Agents, Answer, Body, Content, Method, Operation, Parameter, Place, Route, SchemaOf,
+    AgentsOperation as Agents, Answer, Body, Content, Method, Operation, Parameter, ParameterSchema, Place,
+    Route, SchemaOf,
 };
 use crate::agent::config::ToolSettings;
-use crate::agent::{AgentDocument, AgentView, DuplicateDocument, Summary, TransferDocument};
+use crate::agent::{
+    AgentDocument, AgentView, DuplicateDocument, FIELDS, SUMMARY_FIELDS, Summary, TransferDocument,
+};
 use crate::http::caller::Scope;
 use crate::http::documents::{
-    EntitlementsDocument, HealthDocument, Items, NothingSaid, OfferedModel, UsageDocument, Verdict,
+    Anything, EntitlementsDocument, HealthDocument, Items, NothingSaid, OfferedModel, UsageDocument, Verdict,
 };
 use crate::http::problem::ProblemCode::{self, self as P};
 use crate::page::Page;
@@ -17,6 +20,14 @@ use crate::tier::Tier;
 
 const fn schema<T: JsonSchema>() -> SchemaOf {
     |generator| generator.subschema_for::<T>()
+}
+
+/// A `T`, or with `fields` a part of one.
+const fn partial<T: JsonSchema>() -> SchemaOf {
+    |generator| {
+        let whole = generator.subschema_for::<T>();
+        json_schema!({"anyOf": [whole, {"type": "object", "description": "With `fields`: what it names"}]})
+    }
 }
 
 const fn json(status: u16, description: &'static str, schema: SchemaOf) -> Answer {
@@ -35,11 +46,18 @@ const HTML: &[Answer] =
     &[Answer { status: 200, description: "The page", content: Content::Html, has_etag: false }];
 
 const fn query(name: &'static str, schema: &'static str, description: &'static str) -> Parameter {
+    let schema = ParameterSchema::Json(schema);
     Parameter { name, place: Place::Query, is_required: false, schema, description }
 }
 
 const fn header(name: &'static str, schema: &'static str, description: &'static str) -> Parameter {
-    Parameter { name, place: Place::Header, is_required: false, schema, description }
+    Parameter { place: Place::Header, ..query(name, schema, description) }
+}
+
+const fn fields(names: &'static [&'static str]) -> Parameter {
+    let description = "Names of members to answer, separated by commas; absent means all.";
+    let schema = ParameterSchema::SomeOf(names);
+    Parameter { name: "fields", place: Place::Query, is_required: false, schema, description }
 }
 
 const IDEMPOTENCY_KEY: Parameter = header(
@@ -47,18 +65,16 @@ const IDEMPOTENCY_KEY: Parameter = header(
     r#"{"type": "string", "pattern": "^[!-~]{1,255}$"}"#,
     "Makes the request safe to repeat: a repetition answers what the first one made.",
 );
-const IF_MATCH: Parameter =
-    header("If-Match", r#"{"type": "string"}"#, "The ETag that the change is conditional on, or `*`.");
+const IF_MATCH: Parameter = header(
+    "If-Match",
+    r#"{"type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$", "examples": ["*"]}"#,
+    "The ETag that the change is conditional on, or `*`.",
+);
 const IF_MATCH_REQUIRED: Parameter = Parameter { is_required: true, ..IF_MATCH };
 const IF_NONE_MATCH: Parameter = header(
     "If-None-Match",
     r#"{"type": "string"}"#,
     "An ETag; the answer is 304 if it is still the resource's.",
-);
-const FIELDS: Parameter = query(
-    "fields",
-    r#"{"type": "string", "minLength": 1}"#,
-    "Names of members to answer, separated by commas; absent means all.",
 );
 const LIMIT: Parameter = query(
     "limit",
@@ -129,8 +145,8 @@ pub static ROUTES: &[Route] = &[
         Scope::AgentsRead,
         "List agents by creation",
     )
-    .with(&[LIMIT, CURSOR, SORT, FIELDS])
-    .answering(&[json(200, "A page", schema::<Page<Summary>>())])
+    .with(&[LIMIT, CURSOR, SORT, fields(&SUMMARY_FIELDS)])
+    .answering(&[json(200, "A page", partial::<Page<Summary>>())])
     .refusing(&[&[P::InvalidCursor]]),
     Route::scoped(
         Method::Post,
@@ -140,7 +156,7 @@ pub static ROUTES: &[Route] = &[
         "Find everything that keeps an agent from being created",
     )
     .only_reading()
-    .reading(Body::Json(schema::<AgentDocument>()))
+    .reading(Body::Json(schema::<Anything>()))
     .answering(&[json(200, "The verdict", schema::<Verdict>())]),
     Route::scoped(
         Method::Put,
@@ -154,8 +170,11 @@ pub static ROUTES: &[Route] = &[
     .answering(&[agent(200, "The agent, changed or as it was"), agent(201, "The new agent")])
     .refusing(&[ENTITLED, CHANGE]),
     Route::scoped(Method::Get, "/v1/agents/{id}", agents(Agents::Get), Scope::AgentsRead, "Get an agent")
-        .with(&[FIELDS, IF_NONE_MATCH])
-        .answering(&[agent(200, "The agent"), Answer { has_etag: true, ..empty(304, "Unchanged") }])
+        .with(&[fields(&FIELDS), IF_NONE_MATCH])
+        .answering(&[
+            Answer { has_etag: true, ..json(200, "The agent", partial::<AgentView<'static>>()) },
+            Answer { has_etag: true, ..empty(304, "Unchanged") },
+        ])
         .refusing(&[OF_ONE]),
     Route::scoped(
         Method::Patch,

@@ -1,0 +1,190 @@
+//! What no client should send, sent to every route: never a 5xx, never a partial effect.
+
+use agent_management::http::routes::{Body, ROUTES, Route};
+use harness::{App, Client, Outgoing, an_agent};
+use http::Method;
+use serde_json::{Value, json};
+
+fn request<'app>(client: &Client<'app>, route: &Route, id: &str) -> Outgoing<'app> {
+    let path = route.path.replace("{id}", id).replace("{key}", "bad").replace("{tool_id}", "t");
+    let path = path.replace("{code}", "not_found");
+    let method: Method = route.method.as_str().parse().expect("a method");
+    let outgoing = client.request(method, &path).header("if-match", "*");
+    match route.body {
+        Body::Patch => outgoing.header("content-type", "application/merge-patch+json"),
+        Body::None | Body::Optional(_) | Body::Json(_) => outgoing.header("content-type", "application/json"),
+    }
+}
+
+/// Bodies that are wrong for every route that reads one.
+fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
+    let agent = an_agent().build().to_string();
+    let with =
+        |member: &str, value: &str| agent.replacen('{', &format!("{{\"{member}\":{value},"), 1).into_bytes();
+    let deep = |depth: usize| format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+    vec![
+        ("truncated", b"{".to_vec()),
+        ("two documents", b"{} {}".to_vec()),
+        ("not UTF-8", b"{\"name\":\"\xff\xfe\"}".to_vec()),
+        ("a lone surrogate", b"{\"name\":\"\\ud800\"}".to_vec()),
+        ("duplicate members", b"{\"name\":\"a\",\"name\":\"b\"}".to_vec()),
+        ("escaped duplicate members", b"{\"name\":\"a\",\"n\\u0061me\":\"b\"}".to_vec()),
+        ("a number out of range", b"{\"name\":1e999}".to_vec()),
+        ("nested 127 deep", deep(126)),
+        ("nested 10,000 deep", deep(10_000)),
+        ("a byte-order mark", [b"\xef\xbb\xbf".as_slice(), agent.as_bytes()].concat()),
+        ("over the limit", vec![b' '; 384 * 1024 + 1]),
+        ("a text", b"\"name\"".to_vec()),
+        ("a list", b"[1]".to_vec()),
+        ("a number", b"7".to_vec()),
+        ("null", b"null".to_vec()),
+        ("an unknown member", with("robot", "1")),
+        ("a server-owned member", with("rev", "1")),
+        ("__proto__", with("__proto__", "{}")),
+        ("a NUL in a name of a member", with("a\\u0000b", "1")),
+        ("an id of another kind", with("id", "\"tpl_00000000000000000000000000\"")),
+    ]
+}
+
+#[tokio::test]
+async fn no_body_makes_a_route_fail_or_change_anything() {
+    let app = App::start().await;
+    let client = app.client();
+    let created = client.post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    let id = created.text("/id");
+    let before = state(&client, &id).await;
+    for route in ROUTES.iter().filter(|route| !matches!(route.body, Body::None)) {
+        for (what, body) in bad_bodies() {
+            let answer = request(&client, route, &id).body(body).send().await;
+            let status = answer.status.as_u16();
+            let is_verdict = route.path.ends_with("/validate") && status == 200;
+            assert!((400..500).contains(&status) || is_verdict, "{} {what}: {answer}", route.path);
+            assert_eq!(state(&client, &id).await, before, "{} {what}", route.path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_member_s_value_makes_a_creation_fail_or_slip_through() {
+    let app = App::start().await;
+    let client = app.client();
+    let long = "x".repeat(400);
+    for (pointer, value) in [
+        ("/name", json!("a\u{0}")),
+        ("/name", json!("a\u{7f}")),
+        ("/name", json!("a\u{85}")),
+        ("/name", json!("a\r\n")),
+        ("/name", json!({"$ne": ""})),
+        ("/description", json!("\u{1b}[31m")),
+        ("/tags", json!([1])),
+        ("/tags", json!([null])),
+        ("/tags", json!({"0": "a"})),
+        ("/tags", json!(vec!["t"; 17])),
+        ("/metadata", json!({"a": 1})),
+        ("/metadata", json!({"a": {"b": "c"}})),
+        ("/metadata", json!([["a", "b"]])),
+        ("/config", json!([{"provider": "anthropic", "id": "claude-haiku-4-5"}])),
+        ("/config/model", json!(["anthropic", "claude-haiku-4-5"])),
+        ("/config/model/provider", json!("a/b")),
+        ("/config/model/id", json!("")),
+        ("/config/model/parameters", json!({"temperature": "hot"})),
+        ("/config/model/parameters", json!({"temperature": -0.1})),
+        ("/config/model/parameters", json!({"max_output_tokens": 4_294_967_296_u64})),
+        ("/config/model/parameters", json!({"max_output_tokens": 1.5})),
+        ("/config/model/parameters", json!({"seed": 9_223_372_036_854_775_808_u64})),
+        ("/config/model/parameters", json!({"reasoning_effort": {"low": null}})),
+        ("/config/model/parameters", json!({"stop": vec!["s"; 9]})),
+        ("/config/instructions", json!(["a"])),
+        ("/config/variables_schema", json!("{}")),
+        ("/config/tools", json!([["t"]])),
+        ("/config/tools", json!([{"tool_id": ""}])),
+        ("/config/tools", json!([{"tool_id": "a/b"}])),
+        ("/config/tools", json!([{"tool_id": "a"}, {"tool_id": "a"}])),
+        ("/config/mcp_servers", json!([{"name": "m", "url": "javascript:alert(1)"}])),
+        ("/config/mcp_servers", json!([{"name": "m", "url": "https://user:secret@example.com"}])),
+        ("/config/mcp_servers", json!([{"name": "m", "url": "https://"}])),
+        (
+            "/config/mcp_servers",
+            json!([{"name": "m", "url": "https://example.com", "auth_ref": "Bearer abc"}]),
+        ),
+        ("/config/memory", json!({"mode": {"window": null}})),
+        ("/config/limits", json!([])),
+        ("/config/limits", json!({"timeout_s": 0})),
+        ("/config/limits", json!({"budget_usd": 0})),
+        ("/config/sub_agents", json!([{"id": "agt_x"}])),
+        ("/config/robot", json!(long)),
+        ("/key", json!("../etc")),
+        ("/key", json!(7)),
+    ] {
+        let mut document = an_agent().build();
+        let (parent, member) = pointer.rsplit_once('/').expect("a pointer");
+        document.pointer_mut(parent).expect("a parent")[member] = value.clone();
+        let answer = client.post("/v1/agents", &document).send().await;
+        assert_eq!(answer.status.as_u16(), 422, "{pointer} {value}: {answer}");
+        let first = answer.text("/errors/0/pointer");
+        assert!(first.starts_with(pointer), "{pointer} {value}: {answer}");
+    }
+    assert_eq!(client.get("/v1/agents").send().await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn no_path_query_or_header_makes_a_route_fail() {
+    let app = App::start().await;
+    let client = app.client();
+    let ids = ["%00", "%FF%FE", "%25", "%2e%2e", "a%0d%0ab", "agt_%00", "' OR 1=1", "%7B%7D", "agt_", "🦀"];
+    let queries = [
+        "?x=1",
+        "?limit=1&limit=2",
+        "?limit=%00",
+        "?cursor=%FF",
+        "?fields=%00",
+        "?=",
+        "?&&",
+        "?%zz=1",
+        "?limit",
+    ];
+    for route in ROUTES {
+        for id in ids.into_iter().filter(|_| route.path.contains('{')) {
+            let encoded: String = id.bytes().map(encode).collect();
+            let path = ["{id}", "{key}", "{tool_id}", "{code}"]
+                .iter()
+                .fold(route.path.to_owned(), |path, name| path.replace(name, &encoded));
+            let method: Method = route.method.as_str().parse().expect("a method");
+            let outgoing = client.request(method, &path).json(&an_agent().build()).header("if-match", "*");
+            let status = outgoing.send().await.status.as_u16();
+            assert!((400..500).contains(&status), "{} {id}: {status}", route.path);
+        }
+        for query in queries {
+            let path = format!("{}{query}", route.path.replace(['{', '}'], ""));
+            let method: Method = route.method.as_str().parse().expect("a method");
+            let status = client.request(method, &path).json(&an_agent().build()).send().await.status.as_u16();
+            assert!(status < 500, "{path}: {status}");
+        }
+    }
+    for (name, value) in [
+        ("if-match", "\u{e9}"),
+        ("if-match", "\"\u{0}\""),
+        ("if-none-match", "\"\\\""),
+        ("idempotency-key", "\u{e9}"),
+        ("content-type", "\u{e9}"),
+        ("content-type", ";;;"),
+    ] {
+        let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) else { continue };
+        let outgoing = client.post("/v1/agents", &json!({})).raw_header(name, value);
+        let status = outgoing.send().await.status.as_u16();
+        assert!((400..500).contains(&status), "{name}: {status}");
+    }
+}
+
+/// A byte of a path: what a URI can't hold is encoded, what is encoded stays.
+fn encode(byte: u8) -> String {
+    if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}
+
+/// All that a bad request could have changed.
+async fn state(client: &Client<'_>, id: &str) -> (Value, Value, Value) {
+    let agent = client.get(&format!("/v1/agents/{id}")).send().await.expect(200).json();
+    let list = client.get("/v1/agents?limit=100").send().await.expect(200).json();
+    let usage = client.get("/v1/usage").send().await.expect(200).json();
+    (agent, list, usage)
+}

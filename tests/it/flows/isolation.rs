@@ -1,0 +1,90 @@
+//! Another tenant's resources answer exactly like unknown ones, on every route that names one.
+
+use agent_management::http::routes::{AgentsOperation as Agents, Operation, ROUTES, Route};
+use harness::{App, Client, an_agent};
+use http::Method;
+use serde_json::json;
+
+const UNKNOWN: &str = "agt_00000000000000000000000000";
+
+/// A request of the route that would succeed on the caller's own resource. Exhaustive: a route
+/// without its case does not compile.
+async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
+    let path = route.path.replace("{id}", id).replace("{key}", "theirs").replace("{tool_id}", "tool-0");
+    let path = path.replace("{code}", "not_found");
+    let method: Method = route.method.as_str().parse().expect("a method");
+    let request = client.request(method, &path).header("if-match", "*");
+    let Operation::Agents(operation) = route.operation;
+    let request = match operation {
+        Agents::Live
+        | Agents::Ready
+        | Agents::OpenApi
+        | Agents::Problems
+        | Agents::Problem
+        | Agents::Get
+        | Agents::List
+        | Agents::Delete
+        | Agents::Archive
+        | Agents::Restore
+        | Agents::Duplicate
+        | Agents::ValidateDraft
+        | Agents::DeleteTool
+        | Agents::Tiers
+        | Agents::Models
+        | Agents::Entitlements
+        | Agents::Usage => request,
+        Agents::Create | Agents::Upsert | Agents::Validate => request.json(&an_agent().build()),
+        Agents::Patch => {
+            request.json(&json!({"name": "Mine now"})).header("content-type", "application/merge-patch+json")
+        }
+        Agents::Transfer => request.json(&json!({"owner": "me"})),
+        Agents::PutTool => request.json(&json!({})),
+    };
+    request.send().await.to_string()
+}
+
+#[tokio::test]
+async fn another_tenant_s_id_answers_like_an_unknown_one_on_every_route() {
+    let app = App::start().await;
+    let document = an_agent().keyed("theirs").with_tools(1).build();
+    let theirs = app.client_of("other").post("/v1/agents", &document).send().await.expect(201);
+    let before = theirs.json();
+    let mut walked = 0;
+    for route in ROUTES.iter().filter(|route| route.path.contains("{id}")) {
+        let answer = send(&app.client(), route, &theirs.text("/id")).await;
+        assert_eq!(
+            answer,
+            send(&app.client(), route, UNKNOWN).await,
+            "{} {}",
+            route.method.as_str(),
+            route.path
+        );
+        assert!(answer.starts_with("404"), "{answer}");
+        walked += 1;
+    }
+    assert!(walked >= 10);
+    let path = theirs.header("location").expect("a location");
+    assert_eq!(app.client_of("other").get(path).send().await.json(), before);
+}
+
+#[tokio::test]
+async fn every_call_of_every_route_names_the_caller_s_partitions_only() {
+    let app = App::start().await;
+    let client = app.client();
+    app.client_of("acme2").post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    for route in ROUTES {
+        let document = an_agent().with_tools(1).build();
+        let created = client.post("/v1/agents", &document).send().await;
+        let id = if created.status == 201 { created.text("/id") } else { UNKNOWN.to_owned() };
+        app.recorder.take();
+        let answer = send(&client, route, &id).await;
+        assert!(!answer.starts_with('5'), "{answer}");
+        for partition in app.recorder.take().into_iter().flat_map(|call| call.partitions) {
+            let is_own = partition == "T#acme" || partition.starts_with("T#acme#");
+            let is_shared = partition.starts_with("TEN#") || partition == "T#_#ping";
+            assert!(is_own || is_shared, "{} {}: {partition}", route.method.as_str(), route.path);
+        }
+        let path = format!("/v1/agents/{id}");
+        client.request(Method::DELETE, &path).header("if-match", "*").send().await;
+    }
+}

@@ -1,0 +1,5 @@
+mod bad_input;
+mod fixes;
+mod isolation;
+mod model;
+mod races;
