@@ -67,10 +67,18 @@ const IDEMPOTENCY_KEY: Parameter = header(
 );
 const IF_MATCH: Parameter = header(
     "If-Match",
-    r#"{"type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$", "examples": ["*"]}"#,
+    r#"{"type": "string", "pattern": "^[ ,]*(\\*|(W/)?\"[ !#-~]*\"( *,[ ,]*(W/)?\"[ !#-~]*\")*)?[ ,]*$", "examples": ["*"]}"#,
     "The ETag that the change is conditional on, or `*`.",
 );
-const IF_MATCH_REQUIRED: Parameter = Parameter { is_required: true, ..IF_MATCH };
+/// The same, and not empty.
+const IF_MATCH_REQUIRED: Parameter = Parameter {
+    is_required: true,
+    ..header(
+        "If-Match",
+        r#"{"type": "string", "pattern": "^[ ,]*(\\*|(W/)?\"[ !#-~]*\"( *,[ ,]*(W/)?\"[ !#-~]*\")*)[ ,]*$", "examples": ["*"]}"#,
+        IF_MATCH.description,
+    )
+};
 const IF_NONE_MATCH: Parameter = header(
     "If-None-Match",
     r#"{"type": "string"}"#,
