@@ -49,9 +49,6 @@ pub enum Error {
     /// The operation does not apply to the resource's present state.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// Other resources use this one.
-    #[error("{} dependents", .0.len())]
-    HasDependents(Vec<Violation>),
     /// No token, or not a good one.
     #[error("unauthorized: {0}")]
     Unauthorized(&'static str),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent_management::clock::Clock;
+use agent_management::http::cors::Cors;
 use agent_management::http::routes::{self, Found};
 use agent_management::tenant;
 use agent_management::tier::Overrides;
@@ -31,12 +32,18 @@ pub struct App {
 impl App {
     /// An empty service at the start of 2026.
     pub async fn start() -> Self {
+        Self::start_admitting(&[]).await
+    }
+
+    /// The same, for scripts of these origins too.
+    pub async fn start_admitting(origins: &[&str]) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse::<Timestamp>().expect("a fixed text"));
         let engine = table::open_memory().expect("an empty database opens");
         let recorder = Recorder::new(engine.clone());
         let issuer = Issuer::ephemeral().expect("a random source");
         let mut parts = Parts::new(engine, issuer, clock.clone());
         parts.http_client = recorder.http_client();
+        parts.cors = Cors::admitting(origins.iter().copied()).expect("tests admit origins");
         let host = Host::new(parts).await.expect("the embedded tiers are good");
         Self { host, recorder, clock }
     }

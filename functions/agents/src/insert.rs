@@ -54,6 +54,13 @@ pub fn judge(agents: &Agents, entitlements: &Entitlements, agent: &Agent) -> Vec
     tier::violations(&agents.tiers, &agents.tiers.limits(entitlements), &agent.content)
 }
 
+/// That the tenant has no room for one more agent, if it has none.
+pub fn no_room(agents: &Agents, entitlements: &Entitlements, used: u64) -> Option<Violation> {
+    let limits = agents.tiers.limits(entitlements);
+    let is_full = !limits.admits(LimitName::Agents, used.saturating_add(1));
+    is_full.then(|| tier::agents_violation(&agents.tiers, &limits, used))
+}
+
 /// The tier does not admit the agent as it is, unless this request created it before.
 async fn refuse(
     agents: &Agents,

@@ -11,10 +11,12 @@ use std::sync::{Arc, OnceLock};
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
+use agent_management::http::cors::Cors;
 use agent_management::http::routes::Function;
 use agent_management::http::{self, Problem};
+use agent_management::id::TenantId;
 use agent_management::lambda::rest::Handler;
-use agent_management::tenant::Tenant;
+use agent_management::tenant::{self, Tenant};
 use agent_management::tier::{self, Entitlements, Tiers};
 use lambda_http::{Body, Request, Response};
 use serde_json::Value;
@@ -27,14 +29,23 @@ pub struct Agents {
     store: Store,
     tiers: Arc<Tiers>,
     clock: Clock,
+    cors: Cors,
     readiness: Arc<Readiness>,
     /// Made at the first request for it.
     openapi: Arc<OnceLock<Value>>,
 }
 
 impl Agents {
-    pub fn new(store: Store, tiers: Arc<Tiers>, clock: Clock) -> Self {
-        Self { store, tiers, clock, readiness: Arc::default(), openapi: Arc::default() }
+    pub fn new(store: Store, tiers: Arc<Tiers>, clock: Clock, cors: Cors) -> Self {
+        Self { store, tiers, clock, cors, readiness: Arc::default(), openapi: Arc::default() }
+    }
+
+    /// How many agents the tenant has in use, and what it is entitled to, read consistently.
+    async fn usage(&self, tenant: &TenantId) -> Result<(u64, Entitlements)> {
+        let record = tenant::store::get(&self.store, tenant).await?;
+        let (used, entitlements) =
+            record.map_or((0, None), |record| (record.agents_used, record.entitlements));
+        Ok((used, entitlements.unwrap_or_else(|| self.tiers.default_entitlements())))
     }
 
     /// What to judge by after the tenant's record refused a write that assumed `assumed`.
@@ -53,11 +64,17 @@ impl Agents {
 
 impl Handler for Agents {
     async fn handle(&self, request: Request) -> Response<Body> {
+        if let Some(preflight) = self.cors.preflight(&request) {
+            return preflight;
+        }
+        let asked = request.headers().clone();
         let (exchange, admitted) = http::open(Function::Agents, request, self.clock.now());
         let outcome = match admitted {
             Ok(call) => routes::dispatch(self, &call).await.map_err(Problem::from),
             Err(problem) => Err(problem),
         };
-        exchange.close(outcome)
+        let mut answer = exchange.close(outcome);
+        self.cors.mark(&asked, answer.headers_mut());
+        answer
     }
 }

@@ -11,6 +11,6 @@ use agents::Agents;
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let store = lambda::store_from_env().await?;
-    let agents = Agents::new(store, Arc::new(Tiers::embedded()?), Clock::system());
+    let agents = Agents::new(store, Arc::new(Tiers::embedded()?), Clock::system(), lambda::cors_from_env()?);
     lambda::rest::run(agents).await
 }

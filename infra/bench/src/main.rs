@@ -32,7 +32,13 @@ struct Options {
 async fn main() -> Result<(), String> {
     let options = Options::parse();
     if let Some(data) = options.serve {
-        return local::server::run(local::cli::Options { port: 0, data, ephemeral: false }).await;
+        return local::server::run(local::cli::Options {
+            port: 0,
+            data,
+            cors_origins: Vec::new(),
+            ephemeral: false,
+        })
+        .await;
     }
     measure(Duration::from_secs(options.seconds)).await
 }

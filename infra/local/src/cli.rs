@@ -14,6 +14,9 @@ pub struct Options {
     /// The folder that keeps the table and the signing key across restarts.
     #[arg(long, value_name = "DIR", default_value = ".local")]
     pub data: PathBuf,
+    /// Let scripts of this origin call the service, such as http://localhost:5173; may be repeated.
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    pub cors_origins: Vec<String>,
     /// Keep nothing: use a folder that is removed at the end.
     #[arg(long, conflicts_with = "data")]
     pub ephemeral: bool,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
+use agent_management::http::cors::Cors;
 use agent_management::tier::Tiers;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
@@ -21,11 +22,18 @@ pub struct Parts {
     pub http_client: SharedHttpClient,
     pub issuer: Issuer,
     pub clock: Clock,
+    pub cors: Cors,
 }
 
 impl Parts {
     pub fn new(engine: Engine, issuer: Issuer, clock: Clock) -> Self {
-        Self { http_client: SharedHttpClient::new(engine.clone()), engine, issuer, clock }
+        Self {
+            http_client: SharedHttpClient::new(engine.clone()),
+            engine,
+            issuer,
+            clock,
+            cors: Cors::default(),
+        }
     }
 }
 
@@ -44,7 +52,7 @@ impl Host {
     /// # Errors
     /// A bad tier file, as text.
     pub async fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { engine, http_client, issuer, clock } = parts;
+        let Parts { engine, http_client, issuer, clock, cors } = parts;
         let embedded = || Tiers::embedded().map_err(|error| error.to_string());
         let tiers = Arc::new(embedded()?);
         let store = table::store(http_client);
@@ -55,9 +63,16 @@ impl Host {
             keys: KeySource::Inline(issuer.key_set()),
         };
         let functions = Functions {
-            agents: Agents::new(store.clone(), Arc::clone(&tiers), clock.clone()),
+            agents: Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
             authorizer: Authorizer::new(settings, store.clone(), embedded()?, clock.clone()).await,
         };
-        Ok(Self { gateway: Gateway::new(functions, clock.clone()), store, engine, issuer, tiers, clock })
+        Ok(Self {
+            gateway: Gateway::new(functions, clock.clone(), cors),
+            store,
+            engine,
+            issuer,
+            tiers,
+            clock,
+        })
     }
 }

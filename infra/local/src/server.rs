@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_management::clock::Clock;
+use agent_management::http::cors::Cors;
 use agent_management::id::TenantId;
 use agent_management::tenant;
 use agent_management::tier::Overrides;
@@ -36,12 +37,14 @@ struct Server {
 /// What keeps it from starting, in words for the person at the terminal.
 pub async fn run(options: Options) -> Result<(), String> {
     init_tracing();
+    let cors = Cors::admitting(options.cors_origins.iter().map(String::as_str))
+        .map_err(|error| format!("--cors-origin: {error}"))?;
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         format!("port {} can't be listened on: {error}; --port takes another", options.port)
     })?;
     let base_url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
     let folder = DataFolder::open(&options)?;
-    let host = open_host(folder.path()).await?;
+    let host = open_host(folder.path(), cors).await?;
     let shown =
         if options.ephemeral { "kept nowhere".to_owned() } else { folder.path().display().to_string() };
     println!("{}", banner::text(&host, &base_url, &shown));
@@ -86,11 +89,11 @@ impl DataFolder {
     }
 }
 
-async fn open_host(folder: &Path) -> Result<Host, String> {
+async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {
     let engine = table::open_file(&folder.join("table.sqlite"))?;
     let issuer =
         Issuer::kept_in(folder).map_err(|error| format!("the signing key can't be used: {error}"))?;
-    let host = Host::new(Parts::new(engine, issuer, Clock::system())).await?;
+    let host = Host::new(Parts { cors, ..Parts::new(engine, issuer, Clock::system()) }).await?;
     entitle_demo_tenants(&host).await.map_err(|error| error.to_string())?;
     Ok(host)
 }

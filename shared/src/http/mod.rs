@@ -5,6 +5,7 @@
 
 mod call;
 pub mod caller;
+pub mod cors;
 pub mod documents;
 mod exchange;
 pub mod openapi;

@@ -26,7 +26,6 @@ pub enum ProblemCode {
     KeyTaken,
     Deleted,
     Conflict,
-    HasDependents,
     PreconditionFailed,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -39,7 +38,7 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 21] = [
         Self::MalformedBody,
         Self::InvalidParameter,
         Self::InvalidCursor,
@@ -52,7 +51,6 @@ impl ProblemCode {
         Self::KeyTaken,
         Self::Deleted,
         Self::Conflict,
-        Self::HasDependents,
         Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
@@ -153,12 +151,6 @@ impl ProblemCode {
                 S::CONFLICT,
                 "The resource's state does not allow this",
                 "The detail says which state.",
-            ),
-            Self::HasDependents => (
-                "has_dependents",
-                S::CONFLICT,
-                "Others use this resource",
-                "Change the dependents that errors names, or repeat the request with force.",
             ),
             Self::PreconditionFailed => (
                 "precondition_failed",
@@ -310,7 +302,6 @@ impl From<Error> for Problem {
             }
             Error::PreconditionFailed => Self::new(P::PreconditionFailed, P::PreconditionFailed.advice()),
             Error::Conflict(detail) => Self::new(P::Conflict, detail),
-            Error::HasDependents(dependents) => Self::listing(P::HasDependents, dependents),
             Error::Unauthorized(detail) => Self {
                 headers: vec![(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"))],
                 ..Self::new(P::Unauthorized, detail)

@@ -5,6 +5,7 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 use crate::dynamo::Store;
+use crate::http::cors::{BadOrigin, Cors};
 
 /// A variable that the function needs is not set.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,15 @@ pub async fn store_from_env() -> Result<Store, MissingVariable> {
         .build_https();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
     Ok(Store::new(aws_sdk_dynamodb::Client::new(&config), table))
+}
+
+/// The origins that `CORS_ORIGINS` lists, separated by commas; none where it is not set.
+///
+/// # Errors
+/// [`BadOrigin`].
+pub fn cors_from_env() -> Result<Cors, BadOrigin> {
+    let listed = std::env::var("CORS_ORIGINS").unwrap_or_default();
+    Cors::admitting(listed.split(',').map(str::trim).filter(|origin| !origin.is_empty()))
 }
 
 /// A connector for https, with the one TLS stack of the service.

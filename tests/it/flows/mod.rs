@@ -1,4 +1,5 @@
 mod bad_input;
+mod cors;
 mod fixes;
 mod isolation;
 mod model;

@@ -1,6 +1,6 @@
 //! `POST /v1/agents` and `POST /v1/agents/{id}/duplicate`.
 
-use agent_management::agent::{self, Agent, AgentView, Creation, NewAgent, Request, change};
+use agent_management::agent::{self, Agent, AgentView, Creation, Head, NewAgent, Request, change};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::{Call, Reply};
@@ -8,7 +8,7 @@ use agent_management::id::AgentId;
 use http::StatusCode;
 
 use crate::Agents;
-use crate::insert::{Inserted, insert, judge};
+use crate::insert::{Inserted, insert, judge, no_room};
 
 pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
@@ -19,14 +19,27 @@ pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let request = Request { route: "POST /v1/agents", idempotency_key, said: &said };
     let (agent, creation) = prepare(call, caller, NewAgent::read(document)?, &request);
     if validate_only {
-        let violations = judge(agents, &caller.entitlements, &agent);
-        return if violations.is_empty() {
-            Reply::ok(&AgentView::from(&agent))
-        } else {
-            Err(Error::Entitlement(violations))
-        };
+        would_be_created(agents, caller, &agent).await?;
+        return Reply::ok(&AgentView::from(&agent));
     }
     finish(insert(agents, caller, agent, creation).await?)
+}
+
+/// What would keep the agent from being created, found without writing.
+async fn would_be_created(agents: &Agents, caller: &Caller, agent: &Agent) -> Result<()> {
+    let (used, entitlements) = agents.usage(&caller.tenant).await?;
+    let mut violations = judge(agents, &entitlements, agent);
+    violations.extend(no_room(agents, &entitlements, used));
+    if !violations.is_empty() {
+        return Err(Error::Entitlement(violations));
+    }
+    if agent.key.is_some()
+        && let Some((Head::Live(_), _)) =
+            agent::store::get_head(&agents.store, &caller.tenant, &agent.id).await?
+    {
+        return Err(Error::KeyTaken);
+    }
+    Ok(())
 }
 
 pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {

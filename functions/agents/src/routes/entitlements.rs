@@ -4,8 +4,7 @@
 use agent_management::error::Result;
 use agent_management::http::documents::{EntitlementsDocument, Items, OfferedModel, Usage, UsageDocument};
 use agent_management::http::{Call, Reply};
-use agent_management::tenant::{self, Tenant};
-use agent_management::tier::{Entitlements, LimitName};
+use agent_management::tier::LimitName;
 
 use crate::Agents;
 
@@ -30,7 +29,7 @@ pub fn models(agents: &Agents, call: &Call) -> Result<Reply> {
 /// The tenant's tier, from its record: what the next write is judged by.
 pub async fn entitlements(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
-    let (_, entitlements) = record(agents, call).await?;
+    let (_, entitlements) = agents.usage(&call.caller()?.tenant).await?;
     let limits = agents.tiers.limits(&entitlements);
     let tier = limits.tier();
     Reply::ok(&EntitlementsDocument {
@@ -45,17 +44,9 @@ pub async fn entitlements(agents: &Agents, call: &Call) -> Result<Reply> {
 
 pub async fn usage(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
-    let (used, entitlements) = record(agents, call).await?;
+    let (used, entitlements) = agents.usage(&call.caller()?.tenant).await?;
     let limits = agents.tiers.limits(&entitlements);
     let limit = limits.get(LimitName::Agents);
     let percent = limit.map(|limit| used.saturating_mul(100).checked_div(limit).unwrap_or(100));
     Reply::ok(&UsageDocument { tier: limits.tier().name.clone(), agents: Usage { used, limit, percent } })
-}
-
-/// The agents in use and the entitlements, read consistently.
-async fn record(agents: &Agents, call: &Call) -> Result<(u64, Entitlements)> {
-    let record = tenant::store::get(&agents.store, &call.caller()?.tenant).await?;
-    let Tenant { agents_used, entitlements } =
-        record.unwrap_or(Tenant { agents_used: 0, entitlements: None });
-    Ok((agents_used, entitlements.unwrap_or_else(|| agents.tiers.default_entitlements())))
 }

@@ -6,12 +6,10 @@ use agent_management::error::{Error, Result};
 use agent_management::http::documents::Verdict;
 use agent_management::http::{Call, Reply};
 use agent_management::id::AgentId;
-use agent_management::tenant;
-use agent_management::tier::{self, Entitlements, LimitName};
 use agent_management::violation::Violation;
 
 use crate::Agents;
-use crate::insert::judge;
+use crate::insert::{judge, no_room};
 
 /// A document that is to be created: its shape, the tier, and whether there is room for it.
 pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -22,20 +20,11 @@ pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
         Err(Error::Invalid(violations)) => return verdict(violations),
         Err(error) => return Err(error),
     };
-    let record = tenant::store::get(&agents.store, &caller.tenant).await?;
-    let used = record.as_ref().map_or(0, |record| record.agents_used);
-    let entitlements = record.and_then(|record| record.entitlements);
-    let entitlements = entitlements.unwrap_or_else(|| agents.tiers.default_entitlements());
+    let (used, entitlements) = agents.usage(&caller.tenant).await?;
     let agent = Agent::create(AgentId::generate(call.now), new, caller.user.clone(), call.now);
     let mut violations = judge(agents, &entitlements, &agent);
     violations.extend(no_room(agents, &entitlements, used));
     verdict(violations)
-}
-
-fn no_room(agents: &Agents, entitlements: &Entitlements, used: u64) -> Option<Violation> {
-    let limits = agents.tiers.limits(entitlements);
-    let is_full = !limits.admits(LimitName::Agents, used.saturating_add(1));
-    is_full.then(|| tier::agents_violation(&agents.tiers, &limits, used))
 }
 
 /// An agent's draft, against the tier as it is now.
@@ -45,9 +34,7 @@ pub async fn validate_draft(agents: &Agents, call: &Call) -> Result<Reply> {
     change::nothing_said(&call.json_or_empty()?)?;
     let id: AgentId = call.param("id", "agent")?;
     let stored = store::get(&agents.store, &caller.tenant, &id).await?;
-    let record = tenant::store::get(&agents.store, &caller.tenant).await?;
-    let entitlements = record.and_then(|record| record.entitlements);
-    let entitlements = entitlements.unwrap_or_else(|| agents.tiers.default_entitlements());
+    let (_, entitlements) = agents.usage(&caller.tenant).await?;
     verdict(judge(agents, &entitlements, &stored.agent))
 }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_management::clock::Clock;
 use agent_management::http::PROBLEM_JSON;
+use agent_management::http::cors::Cors;
 use agent_management::http::problem::{Problem, ProblemCode};
 use agent_management::http::routes::{self, Access, Found, Function};
 use agent_management::id::TenantId;
@@ -23,7 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_runtime::Context;
 
@@ -45,15 +46,23 @@ pub struct Gateway {
     functions: Functions,
     authorized: AuthorizerCache,
     clock: Clock,
+    cors: Cors,
     requests: AtomicU64,
     /// Sets one run's request ids apart from another's.
     run: u64,
 }
 
 impl Gateway {
-    pub fn new(functions: Functions, clock: Clock) -> Self {
+    pub fn new(functions: Functions, clock: Clock, cors: Cors) -> Self {
         let run = u64::try_from(clock.now().as_millisecond()).unwrap_or_default();
-        Self { functions, authorized: AuthorizerCache::default(), clock, requests: AtomicU64::new(0), run }
+        Self {
+            functions,
+            authorized: AuthorizerCache::default(),
+            clock,
+            cors,
+            requests: AtomicU64::new(0),
+            run,
+        }
     }
 
     /// Forgets what the authorizer said of a tenant's callers, as if the cache's minute were over.
@@ -64,9 +73,14 @@ impl Gateway {
     /// Answers a request.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let request_id = self.next_request_id();
+        let asked = request.headers().clone();
         match self.route(request, &request_id).await {
             Ok(response) => response,
-            Err(problem) => gateway_response(&problem, &request_id),
+            Err(problem) => {
+                let mut response = gateway_response(&problem, &request_id);
+                self.cors.mark(&asked, response.headers_mut());
+                response
+            }
         }
     }
 
@@ -76,6 +90,15 @@ impl Gateway {
         }
         let (route, params) = match routes::find(request.method().as_str(), request.uri().path()) {
             Found::Route(matched) => matched,
+            // Every resource has an OPTIONS method, which reaches the resource's function.
+            Found::OtherMethods(methods) if request.method() == Method::OPTIONS => {
+                match routes::find(methods[0].as_str(), request.uri().path()) {
+                    Found::Route(matched) => matched,
+                    Found::OtherMethods(_) | Found::Nothing => {
+                        return Err(Problem::method_not_allowed(&methods));
+                    }
+                }
+            }
             Found::OtherMethods(methods) => return Err(Problem::method_not_allowed(&methods)),
             Found::Nothing => {
                 return Err(Problem::new(ProblemCode::RouteNotFound, "There is no such route."));
@@ -83,6 +106,7 @@ impl Gateway {
         };
         let caller = match route.access {
             Access::Public => None,
+            Access::Scope(_) if request.method() == Method::OPTIONS => None,
             Access::Scope(_) => Some(self.authorize(&request, request_id).await?),
         };
         let json = event::proxy(&request, route, &params, caller, request_id, self.clock.now());

@@ -63,6 +63,22 @@ async fn validate_only_answers_the_agent_and_saves_nothing() {
 }
 
 #[tokio::test]
+async fn validate_only_refuses_what_a_creation_would_refuse() {
+    let app = App::start().await;
+    let keyed = an_agent().keyed("k").build();
+    app.client().post("/v1/agents", &keyed).send().await.expect(201);
+    let taken = app.client().post("/v1/agents?validate_only=true", &keyed).send().await.expect(409);
+    assert_eq!(taken.text("/code"), "key_taken");
+    for _ in 0..4 {
+        app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    }
+    let full =
+        app.client().post("/v1/agents?validate_only=true", &an_agent().with_tools(6).build()).send().await;
+    let codes: Vec<_> = full.expect(403).json()["errors"].as_array().expect("a list").clone();
+    assert_eq!(codes.iter().map(|error| &error["code"]).collect::<Vec<_>>(), ["tools_limit", "agents_limit"]);
+}
+
+#[tokio::test]
 async fn a_wrong_shape_lists_every_broken_bound_with_its_fix() {
     let app = App::start().await;
     let document = json!({
