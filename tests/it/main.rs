@@ -5,5 +5,6 @@ mod architecture;
 mod authorization;
 mod cost;
 mod flows;
+mod local_host;
 mod routes;
 mod tokens;

@@ -15,6 +15,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
@@ -37,18 +39,62 @@ struct Server {
 /// What keeps it from starting, in words for the person at the terminal.
 pub async fn run(options: Options) -> Result<(), String> {
     init_tracing();
+    let running = start(&options).await?;
+    println!("{}", running.banner);
+    wait_for_signal().await?;
+    running.stop().await
+}
+
+/// A host that serves.
+#[derive(Debug)]
+pub struct Running {
+    pub base_url: String,
+    pub banner: String,
+    stopping: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+    // Held until the end, so that no other process opens the table.
+    _folder: DataFolder,
+}
+
+/// Starts a host: it serves when this returns.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn start(options: &Options) -> Result<Running, String> {
     let cors = Cors::admitting(options.cors_origins.iter().map(String::as_str))
         .map_err(|error| format!("--cors-origin: {error}"))?;
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|error| {
         format!("port {} can't be listened on: {error}; --port takes another", options.port)
     })?;
     let base_url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
-    let folder = DataFolder::open(&options)?;
+    let folder = DataFolder::open(options)?;
     let host = open_host(folder.path(), cors).await?;
     let shown =
         if options.ephemeral { "kept nowhere".to_owned() } else { folder.path().display().to_string() };
-    println!("{}", banner::text(&host, &base_url, &shown));
-    serve(listener, Server { host, base_url }).await
+    let banner = banner::text(&host, &base_url, &shown);
+    let server = Server { host, base_url: base_url.clone() };
+    let (stopping, stopped) = oneshot::channel();
+    let router = axum::Router::new().fallback(answer).with_state(Arc::new(server));
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    Ok(Running { base_url, banner, stopping, serving: tokio::spawn(serving.into_future()), _folder: folder })
+}
+
+impl Running {
+    /// Takes no more connections and lets the requests that are there finish.
+    ///
+    /// # Errors
+    /// When some do not in time.
+    pub async fn stop(self) -> Result<(), String> {
+        let _ = self.stopping.send(());
+        match tokio::time::timeout(DRAIN_MAX, self.serving).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("some requests did not finish in time".to_owned()),
+        }
+    }
 }
 
 fn init_tracing() {
@@ -110,23 +156,6 @@ async fn entitle_demo_tenants(host: &Host) -> agent_management::error::Result<()
         }
     }
     Ok(())
-}
-
-async fn serve(listener: TcpListener, server: Server) -> Result<(), String> {
-    let router = axum::Router::new().fallback(answer).with_state(Arc::new(server));
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-        let _ = stopped.await;
-    });
-    let serving = tokio::spawn(serving.into_future());
-    wait_for_signal().await?;
-    let _ = stopping.send(());
-    match tokio::time::timeout(DRAIN_MAX, serving).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(error.to_string()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("some requests did not finish in time".to_owned()),
-    }
 }
 
 async fn wait_for_signal() -> Result<(), String> {
