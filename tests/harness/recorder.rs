@@ -54,6 +54,8 @@ struct State {
     conflicting: Option<u64>,
     /// The writes whose answer was lost already, if each one's is to be lost once.
     losing: Option<HashSet<String>>,
+    /// Whether transactions come without the token by which the database itself knows them again.
+    without_tokens: bool,
 }
 
 impl Recorder {
@@ -91,6 +93,12 @@ impl Recorder {
         self.locked().losing = Some(HashSet::new());
     }
 
+    /// From now on the database does not know a transaction again that is sent twice, as ten minutes
+    /// after the first time.
+    pub fn forget_tokens(&self) {
+        self.locked().without_tokens = true;
+    }
+
     fn next_fault(&self, operation: &str, body: &str) -> Fault {
         let mut state = self.locked();
         if let Some(fault) = state.faults.pop_front() {
@@ -124,6 +132,9 @@ impl Recorder {
     fn run(&self, operation: &str, body: &str) -> (u16, String) {
         let mut request: Value = serde_json::from_str(body).unwrap_or_default();
         request["ReturnConsumedCapacity"] = json!("TOTAL");
+        if let Some(members) = request.as_object_mut().filter(|_| self.locked().without_tokens) {
+            members.remove("ClientRequestToken");
+        }
         let (status, answer) = self.engine.call(operation, &request.to_string());
         let document: Value = serde_json::from_str(&answer).unwrap_or_default();
         let units = consumed(&document["ConsumedCapacity"]);

@@ -5,8 +5,11 @@ use agent_management::agent::store::{Assumed, Insertion};
 use agent_management::agent::{self, Agent, Creation, Head, Repetition};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
+use agent_management::id::{AgentId, TenantId};
 use agent_management::tier::{self, Entitlements, LimitName};
 use agent_management::violation::Violation;
+
+use jiff::Timestamp;
 
 use crate::Agents;
 
@@ -36,7 +39,7 @@ pub async fn insert(agents: &Agents, caller: &Caller, agent: Agent, creation: Cr
         let assumed = Assumed { entitlements: &entitlements, agents_max };
         match agent::store::insert(&agents.store, &caller.tenant, &agent, creation, over, assumed).await? {
             Insertion::Done => return Ok(Inserted::Created(Box::new(agent))),
-            Insertion::Exists(head, earlier) => match repeated(head, creation, earlier)? {
+            Insertion::Exists(head, earlier) => match repeated(head, creation, earlier, agent.created.at)? {
                 Repeated::Answer(inserted) => return Ok(inserted),
                 Repeated::Revive { rev } => {
                     over = Some(rev);
@@ -70,15 +73,29 @@ async fn refuse(
     violations: Vec<Violation>,
 ) -> Result<Inserted> {
     match agent::store::get_head(&agents.store, &caller.tenant, &agent.id).await? {
-        Some((Head::Live(now), memory)) if is_replay(creation, memory.creation) => {
-            Ok(Inserted::Replayed(now))
-        }
-        Some(_) | None => Err(Error::Entitlement(violations)),
+        Some((head, memory)) => match repeated(head, creation, memory.creation, agent.created.at)? {
+            Repeated::Answer(Inserted::Replayed(now)) => Ok(Inserted::Replayed(now)),
+            Repeated::Answer(_) | Repeated::Revive { .. } => Err(Error::Entitlement(violations)),
+        },
+        None => Err(Error::Entitlement(violations)),
     }
 }
 
-fn is_replay(creation: Creation, earlier: Option<Creation>) -> bool {
-    earlier.is_some_and(|earlier| creation.compare(earlier) == Repetition::Replay)
+/// The answer to a creation that came before, if this one did.
+pub async fn replayed(
+    agents: &Agents,
+    tenant: &TenantId,
+    id: &AgentId,
+    creation: Creation,
+    now: Timestamp,
+) -> Result<Option<Inserted>> {
+    let Some((head, memory)) = agent::store::get_head(&agents.store, tenant, id).await? else {
+        return Ok(None);
+    };
+    match repeated(head, creation, memory.creation, now)? {
+        Repeated::Answer(Inserted::Replayed(agent)) => Ok(Some(Inserted::Replayed(agent))),
+        Repeated::Answer(_) | Repeated::Revive { .. } => Ok(None),
+    }
 }
 
 enum Repeated {
@@ -87,13 +104,15 @@ enum Repeated {
 }
 
 /// There is a head already: the answer to the request that made it, or what to do about it.
-fn repeated(head: Head, creation: Creation, earlier: Option<Creation>) -> Result<Repeated> {
+fn repeated(head: Head, creation: Creation, earlier: Option<Creation>, now: Timestamp) -> Result<Repeated> {
     let repetition = earlier.map_or(Repetition::Unrelated, |earlier| creation.compare(earlier));
     match (repetition, head) {
         (Repetition::Replay, Head::Live(now)) => Ok(Repeated::Answer(Inserted::Replayed(now))),
+        // A tombstone past its time is as good as gone, whether or not it has been removed yet.
+        (_, Head::Deleted { rev, expires_at }) if expires_at <= now => Ok(Repeated::Revive { rev }),
         (Repetition::Replay, Head::Deleted { .. }) => Err(Error::Deleted),
         (Repetition::Reuse, _) => Err(Error::IdempotencyKeyReused),
         (Repetition::Unrelated, Head::Live(_)) => Ok(Repeated::Answer(Inserted::Taken)),
-        (Repetition::Unrelated, Head::Deleted { rev }) => Ok(Repeated::Revive { rev }),
+        (Repetition::Unrelated, Head::Deleted { rev, .. }) => Ok(Repeated::Revive { rev }),
     }
 }

@@ -28,6 +28,7 @@ pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
         AgentsOperation::Problem => problems::problem(call),
         AgentsOperation::Create => create::create(agents, call).await,
         AgentsOperation::Get => get::get(agents, call).await,
+        AgentsOperation::GetByKey => get::get_by_key(agents, call).await,
         AgentsOperation::List => list::list(agents, call).await,
         AgentsOperation::Patch => update::patch(agents, call).await,
         AgentsOperation::Delete => lifecycle::delete(agents, call).await,

@@ -52,6 +52,7 @@ fn operated(agent: &Agent, patch: &Patch) -> Result<Value> {
     let before =
         serde_json::to_value(AgentView::from(agent)).map_err(|_| Error::internal("an agent is no JSON"))?;
     let mut after = before.clone();
+    show_empty_lists(&mut after);
     patch.apply(&mut after)?;
     let (Value::Object(before), Value::Object(mut after)) = (before, after) else {
         return Err(Error::Invalid(vec![Violation::new("", "wrong_type", "the agent must stay an object")]));
@@ -64,6 +65,24 @@ fn operated(agent: &Agent, patch: &Patch) -> Result<Value> {
         }
     }
     if touched.is_empty() { Ok(Value::Object(after)) } else { Err(Error::Invalid(touched)) }
+}
+
+/// Puts in the lists that an agent's JSON leaves out while they are empty, so that a patch can add to
+/// them.
+fn show_empty_lists(agent: &mut Value) {
+    const LISTS: [(&str, &str); 6] = [
+        ("/config", "tools"),
+        ("/config", "mcp_servers"),
+        ("/config", "knowledge"),
+        ("/config", "guardrails"),
+        ("/config", "sub_agents"),
+        ("/config/model", "fallbacks"),
+    ];
+    for (parent, list) in LISTS {
+        if let Some(members) = agent.pointer_mut(parent).and_then(Value::as_object_mut) {
+            members.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        }
+    }
 }
 
 fn content_members(content: &Content) -> Result<Map<String, Value>> {
@@ -85,8 +104,11 @@ fn unknown(name: &str) -> Violation {
 /// # Errors
 /// [`Error::Conflict`] for an archived agent.
 pub fn replaced(agent: &Agent, content: &Content) -> Result<Option<Content>> {
+    if *content == agent.content {
+        return Ok(None);
+    }
     refuse_archived(agent)?;
-    Ok((*content != agent.content).then(|| content.clone()))
+    Ok(Some(content.clone()))
 }
 
 /// The content with `tool` in the place of the tool that has its id, or added to the others.

@@ -101,6 +101,9 @@ impl Content {
             Ok(()) => Vec::new(),
             Err(errors) => bounds("", &errors),
         };
+        if !self.name.is_empty() && self.name.trim().is_empty() {
+            found.push(Violation::new("/name", "blank", "must not be only spaces"));
+        }
         found.extend(self.tag_violations());
         found.extend(self.metadata_violations());
         found.extend(self.config.repeated_names());

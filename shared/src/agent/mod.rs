@@ -70,7 +70,7 @@ impl Status {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Head {
     Live(Box<Agent>),
-    Deleted { rev: u64 },
+    Deleted { rev: u64, expires_at: Timestamp },
 }
 
 /// The request that created an agent, as its head remembers it: eight bytes for the key under

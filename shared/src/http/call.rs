@@ -105,10 +105,12 @@ impl Call {
     /// # Errors
     /// [`Error::InvalidParameter`].
     pub fn idempotency_key(&self) -> Result<Option<&str>> {
-        let Some(header) = self.headers.get("idempotency-key") else {
+        let mut headers = self.headers.get_all("idempotency-key").into_iter();
+        let Some(header) = headers.next() else {
             return Ok(None);
         };
-        let given = header.to_str().unwrap_or_default();
+        // Two keys are none: it would not be clear which one counts.
+        let given = if headers.next().is_none() { header.to_str().unwrap_or_default() } else { "" };
         if (1..=IDEMPOTENCY_KEY_MAX).contains(&given.len())
             && given.bytes().all(|byte| byte.is_ascii_graphic())
         {

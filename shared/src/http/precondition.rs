@@ -34,11 +34,20 @@ impl Precondition {
                 match tag {
                     Tag::Any => return Ok(Self::Any),
                     Tag::Weak(_) => {}
-                    Tag::Strong(opaque) => revs.extend(opaque.parse::<u64>().ok()),
+                    // Tags are compared as they are written: "01" is another tag than "1".
+                    Tag::Strong(opaque) => {
+                        revs.extend(opaque.parse::<u64>().ok().filter(|rev| rev.to_string() == opaque));
+                    }
                 }
             }
         }
         Ok(if is_present { Self::Revs(revs) } else { Self::None })
+    }
+
+    /// Whether `If-None-Match: *` asks for a creation, so that nothing that is there may change.
+    pub fn only_creates(headers: &HeaderMap) -> bool {
+        let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+        values.filter_map(tags).flatten().any(|tag| tag == Tag::Any)
     }
 
     /// This, unless the header is absent.
@@ -130,6 +139,7 @@ mod tests {
         assert_eq!(if_match("\"a,b\" ,, \"3\",").unwrap(), Precondition::Revs(vec![3]));
         assert_eq!(if_match(" , ").unwrap(), Precondition::None);
         assert_eq!(Precondition::read(&HeaderMap::new()).unwrap(), Precondition::None);
+        assert_eq!(if_match("\"+1\", \"01\"").unwrap(), Precondition::Revs(vec![]));
         for bad in ["7", "\"7", "\"1\" \"2\"", "*, \"1\"", "w/\"1\""] {
             assert!(if_match(bad).is_err(), "{bad}");
         }

@@ -87,7 +87,7 @@ impl ProblemCode {
                 "malformed_body",
                 S::BAD_REQUEST,
                 "The body is not one JSON document",
-                "Send UTF-8 JSON without duplicate members, nested at most 128 deep.",
+                "Send UTF-8 JSON without duplicate members, nested less than 128 deep.",
             ),
             Self::InvalidParameter => (
                 "invalid_parameter",
@@ -279,11 +279,16 @@ impl From<Error> for Problem {
                 Self::new(P::PayloadTooLarge, format!("The body may have {limit_bytes} bytes."))
             }
             Error::UnsupportedMediaType { accepted } => {
+                // RFC 5789 §3.1 has a header of its own for patches.
+                let is_patch = accepted == crate::patch::MEDIA_TYPES;
+                let name = if is_patch {
+                    http::HeaderName::from_static("accept-patch")
+                } else {
+                    http::header::ACCEPT
+                };
                 let accepted = accepted.join(", ");
                 let mut problem = Self::new(P::UnsupportedMediaType, format!("This route reads {accepted}."));
-                problem.headers.extend(
-                    http::HeaderValue::from_str(&accepted).map(|value| (http::header::ACCEPT, value)),
-                );
+                problem.headers.extend(http::HeaderValue::from_str(&accepted).map(|value| (name, value)));
                 problem
             }
             Error::InvalidParameter { name, detail } => {

@@ -74,6 +74,7 @@ async fn no_member_s_value_makes_a_creation_fail_or_slip_through() {
         ("/name", json!("a\u{7f}")),
         ("/name", json!("a\u{85}")),
         ("/name", json!("a\r\n")),
+        ("/name", json!("  ")),
         ("/name", json!({"$ne": ""})),
         ("/description", json!("\u{1b}[31m")),
         ("/tags", json!([1])),

@@ -22,6 +22,7 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         | Agents::Problems
         | Agents::Problem
         | Agents::Get
+        | Agents::GetByKey
         | Agents::List
         | Agents::Delete
         | Agents::Archive

@@ -126,6 +126,7 @@ fn expect(model: &mut Model, step: &Step) -> (u16, Option<Known>) {
             (201, Some(created(model, None, &name)))
         }
         Step::Upsert { key, name } => match model.of_key(key) {
+            Some((_, agent)) if agent.is_archived && agent.name == *name => (200, Some(agent)),
             Some((_, agent)) if agent.is_archived => (409, None),
             Some((path, agent)) => (200, Some(renamed(model, &path, agent, name))),
             None if model.is_full() => (403, None),

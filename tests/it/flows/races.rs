@@ -7,7 +7,7 @@ use harness::{Answer, App, an_agent};
 use http::Method;
 use serde_json::{Value, json};
 
-const SEEDS: std::ops::Range<u64> = 0..8;
+const SEEDS: std::ops::Range<u64> = 0..6;
 
 /// What the database does to the racers.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +15,12 @@ enum Weather {
     Fair,
     Conflicts,
     LostAnswers,
+    /// And the database does not know the transactions again.
+    LostAnswersAndTokens,
 }
 
-const WEATHERS: [Weather; 3] = [Weather::Fair, Weather::Conflicts, Weather::LostAnswers];
+const WEATHERS: [Weather; 4] =
+    [Weather::Fair, Weather::Conflicts, Weather::LostAnswers, Weather::LostAnswersAndTokens];
 
 /// A service whose authorizer has answered already, in this weather.
 async fn start(seed: u64, weather: Weather) -> App {
@@ -33,6 +36,10 @@ fn brew(app: &App, seed: u64, weather: Weather) {
         Weather::Fair => {}
         Weather::Conflicts => app.recorder.conflict_every_second(),
         Weather::LostAnswers => app.recorder.lose_every_answer_once(),
+        Weather::LostAnswersAndTokens => {
+            app.recorder.lose_every_answer_once();
+            app.recorder.forget_tokens();
+        }
     }
 }
 

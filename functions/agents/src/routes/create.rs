@@ -3,12 +3,14 @@
 use agent_management::agent::{self, Agent, AgentView, Creation, Head, NewAgent, Request, change};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
+use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
 use agent_management::id::AgentId;
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::Agents;
-use crate::insert::{Inserted, insert, judge, no_room};
+use crate::insert::{Inserted, insert, judge, no_room, replayed};
 
 pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
@@ -50,9 +52,32 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let said = format!("{id} {document}");
     let request = Request { route: "POST /v1/agents/{id}/duplicate", idempotency_key, said: &said };
-    let source = agent::store::get(&agents.store, &caller.tenant, &id).await?.agent;
+    let precondition = Precondition::read(&call.headers)?;
+    let source = match agent::store::get(&agents.store, &caller.tenant, &id).await {
+        Ok(stored) => stored.agent,
+        // The copy outlives its original, and so does the answer to the request that made it.
+        Err(Error::NotFound(kind)) => {
+            let (copy, creation) = copy_of_unknown(call, caller, &document, &request);
+            let replayed = replayed(agents, &caller.tenant, &copy, creation, call.now).await?;
+            return finish(replayed.ok_or(Error::NotFound(kind))?);
+        }
+        Err(error) => return Err(error),
+    };
+    precondition.check(source.rev)?;
     let (agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
     finish(insert(agents, caller, agent, creation).await?)
+}
+
+/// The id and the creation of a copy, without what it would be a copy of.
+fn copy_of_unknown(
+    call: &Call,
+    caller: &Caller,
+    document: &Value,
+    request: &Request<'_>,
+) -> (AgentId, Creation) {
+    let key = document.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
+    let id = agent::id_for(&caller.tenant, &caller.user, key.as_ref(), request, call.now);
+    (id, Creation::new(&caller.user, request, call.now))
 }
 
 fn prepare(call: &Call, caller: &Caller, new: NewAgent, request: &Request<'_>) -> (Agent, Creation) {

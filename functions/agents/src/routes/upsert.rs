@@ -29,6 +29,9 @@ pub async fn upsert(agents: &Agents, call: &Call) -> Result<Reply> {
         match store::get(&agents.store, &caller.tenant, &id).await {
             Ok(stored) => {
                 precondition.check(stored.agent.rev)?;
+                if Precondition::only_creates(&call.headers) {
+                    return Err(Error::PreconditionFailed);
+                }
                 match replace(agents, call, caller, &stored, &new, operation).await? {
                     Some(agent) => return reply(&agent),
                     None if precondition.is_open() => back_off(attempt).await,

@@ -1,7 +1,7 @@
 //! `POST /v1/agents/validate` and `POST /v1/agents/{id}/validate`: everything that is wrong, and
 //! nothing saved.
 
-use agent_management::agent::{Agent, NewAgent, change, store};
+use agent_management::agent::{self, Agent, Head, NewAgent, change, store};
 use agent_management::error::{Error, Result};
 use agent_management::http::documents::Verdict;
 use agent_management::http::{Call, Reply};
@@ -21,9 +21,16 @@ pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
         Err(error) => return Err(error),
     };
     let (used, entitlements) = agents.usage(&caller.tenant).await?;
-    let agent = Agent::create(AgentId::generate(call.now), new, caller.user.clone(), call.now);
+    let id_of_key = |key| agent::id_of_key(&caller.tenant, key);
+    let id = new.key.as_ref().map_or_else(|| AgentId::generate(call.now), id_of_key);
+    let agent = Agent::create(id, new, caller.user.clone(), call.now);
     let mut violations = judge(agents, &entitlements, &agent);
     violations.extend(no_room(agents, &entitlements, used));
+    if agent.key.is_some()
+        && let Some((Head::Live(_), _)) = store::get_head(&agents.store, &caller.tenant, &agent.id).await?
+    {
+        violations.push(Violation::new("/key", "key_taken", "another agent of the tenant has this key"));
+    }
     verdict(violations)
 }
 

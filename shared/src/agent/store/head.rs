@@ -149,7 +149,9 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
 pub(super) fn parse(item: Item) -> Result<Head> {
     if item.contains_key("deleted_at") {
         let tombstone: TombstoneItem = from_item(item)?;
-        return Ok(Head::Deleted { rev: tombstone.rev });
+        let expires_at = Timestamp::from_second(tombstone.ttl)
+            .map_err(|_| Error::internal("a stored time cannot be read"))?;
+        return Ok(Head::Deleted { rev: tombstone.rev, expires_at });
     }
     let head: HeadItem = from_item(item)?;
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");

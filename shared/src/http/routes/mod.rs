@@ -163,6 +163,7 @@ pub enum AgentsOperation {
     Problem,
     Create,
     Get,
+    GetByKey,
     List,
     Patch,
     Delete,

@@ -84,6 +84,11 @@ const IF_NONE_MATCH: Parameter = header(
     r#"{"type": "string"}"#,
     "An ETag; the answer is 304 if it is still the resource's.",
 );
+const CREATE_ONLY: Parameter = header(
+    "If-None-Match",
+    r#"{"type": "string", "enum": ["*"]}"#,
+    "`*` asks for a creation: what is there already stays.",
+);
 const LIMIT: Parameter = query(
     "limit",
     r#"{"type": "integer", "minimum": 1, "maximum": 100, "default": 20}"#,
@@ -174,9 +179,22 @@ pub static ROUTES: &[Route] = &[
         "Make the agent under a key what the document says",
     )
     .reading(Body::Json(schema::<AgentDocument>()))
-    .with(&[IF_MATCH])
+    .with(&[IF_MATCH, CREATE_ONLY])
     .answering(&[agent(200, "The agent, changed or as it was"), agent(201, "The new agent")])
     .refusing(&[ENTITLED, CHANGE]),
+    Route::scoped(
+        Method::Get,
+        "/v1/agents/by-key/{key}",
+        agents(Agents::GetByKey),
+        Scope::AgentsRead,
+        "Get the agent under a key",
+    )
+    .with(&[fields(&FIELDS), IF_NONE_MATCH])
+    .answering(&[
+        Answer { has_etag: true, ..json(200, "The agent", partial::<AgentView<'static>>()) },
+        Answer { has_etag: true, ..empty(304, "Unchanged") },
+    ])
+    .refusing(&[OF_ONE]),
     Route::scoped(Method::Get, "/v1/agents/{id}", agents(Agents::Get), Scope::AgentsRead, "Get an agent")
         .with(&[fields(&FIELDS), IF_NONE_MATCH])
         .answering(&[
@@ -235,9 +253,9 @@ pub static ROUTES: &[Route] = &[
         "Create an agent like this one",
     )
     .reading(Body::Optional(schema::<DuplicateDocument>()))
-    .with(&[IDEMPOTENCY_KEY])
+    .with(&[IF_MATCH, IDEMPOTENCY_KEY])
     .answering(&[agent(201, "The new agent")])
-    .refusing(&[OF_ONE, ENTITLED, CREATION]),
+    .refusing(&[OF_ONE, &[P::PreconditionFailed], ENTITLED, CREATION]),
     Route::scoped(
         Method::Post,
         "/v1/agents/{id}/transfer",

@@ -43,3 +43,15 @@ async fn fields_select_members() {
         assert_eq!(answer.text("/code"), "invalid_parameter", "{bad}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_is_found_by_its_key_in_its_tenant() {
+    let app = App::start().await;
+    let created = app.client().post("/v1/agents", &an_agent().keyed("k").build()).send().await.expect(201);
+    let path = "/v1/agents/by-key/k";
+    let got = app.client().get(path).send().await.expect(200);
+    assert_eq!((got.json(), got.header("etag")), (created.json(), Some("\"1\"")));
+    app.client().get(path).header("if-none-match", "\"1\"").send().await.expect(304);
+    app.client_of("other").get(path).send().await.expect(404);
+    app.client().get("/v1/agents/by-key/none").send().await.expect(404);
+}

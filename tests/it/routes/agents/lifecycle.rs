@@ -187,3 +187,49 @@ async fn a_copy_is_an_agent_of_its_own() {
     let copy = client.request(Method::POST, &format!("{long}/duplicate")).send().await;
     assert_eq!(copy.status, 403, "the sixth agent of a free tenant");
 }
+
+#[tokio::test]
+async fn a_copy_s_replay_outlives_its_original() {
+    let app = App::start().await;
+    let client = app.client();
+    let path = create(&client, &an_agent().build()).await;
+    let duplicate = |key: &str| {
+        let copy = client.post(&format!("{path}/duplicate"), &json!({}));
+        copy.header("idempotency-key", key).send()
+    };
+    let stale = client.post(&format!("{path}/duplicate"), &json!({})).header("if-match", "\"2\"");
+    stale.send().await.expect(412);
+    let copy = duplicate("one").await.expect(201);
+    delete(&client, &path).await;
+    let replay = duplicate("one").await.expect(201);
+    assert_eq!((replay.json(), replay.header("idempotent-replayed")), (copy.json(), Some("true")));
+    duplicate("two").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_replay_of_what_was_deleted_is_told_before_the_tier_is_judged() {
+    let app = App::start().await;
+    app.set_tier("acme", "pro", [].into()).await;
+    let create = |name: &str| {
+        let document = an_agent().named(name).with_tools(6).build();
+        app.client().post("/v1/agents", &document).header("idempotency-key", "one").send()
+    };
+    let path = create("a").await.expect(201).header("location").expect("a location").to_owned();
+    delete(&app.client(), &path).await;
+    app.set_tier("acme", "free", [].into()).await;
+    assert_eq!(create("a").await.expect(409).text("/code"), "deleted");
+    assert_eq!(create("b").await.expect(422).text("/code"), "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_tombstone_past_its_400_days_is_gone() {
+    let app = App::start().await;
+    let create =
+        || app.client().post("/v1/agents", &an_agent().build()).header("idempotency-key", "one").send();
+    let path = create().await.expect(201).header("location").expect("a location").to_owned();
+    delete(&app.client(), &path).await;
+    app.advance(std::time::Duration::from_hours(400 * 24 - 1));
+    create().await.expect(409);
+    app.advance(std::time::Duration::from_hours(1));
+    create().await.expect(201);
+}

@@ -155,3 +155,12 @@ async fn a_lost_answer_to_an_update_is_no_conflict_and_one_rev() {
     assert_eq!((answer.json()["rev"].as_u64(), answer.text("/name").as_str()), (Some(2), "Other"));
     assert_eq!(app.client().get(&path).send().await.json(), answer.json());
 }
+
+#[tokio::test]
+async fn a_json_patch_may_add_to_a_list_that_is_empty() {
+    let app = App::start().await;
+    let (_, path) = created(&app).await;
+    let operations = json!([{"op": "add", "path": "/config/tools/-", "value": {"tool_id": "search"}}]);
+    let answer = patch(&app.client(), &path, OPERATIONS, &operations).send().await.expect(200);
+    assert_eq!(answer.json()["config"]["tools"], json!([{"tool_id": "search"}]));
+}

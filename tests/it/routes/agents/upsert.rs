@@ -74,3 +74,22 @@ async fn an_upsert_is_judged_by_the_tier_and_the_quota() {
     assert_eq!(refused.text("/errors/0/code"), "agents_limit");
     put(&app, "k", &an_agent().named("Other").build()).send().await.expect(200);
 }
+
+#[tokio::test]
+async fn if_none_match_creates_only() {
+    let app = App::start().await;
+    let create = || put(&app, "k", &an_agent().named("Other").build()).header("if-none-match", "*").send();
+    create().await.expect(201);
+    assert_eq!(create().await.expect(412).text("/code"), "precondition_failed");
+}
+
+#[tokio::test]
+async fn an_unchanged_archived_agent_is_as_declared() {
+    let app = App::start().await;
+    let document = an_agent().build();
+    let created = put(&app, "k", &document).send().await.expect(201);
+    let path = format!("{}/archive", created.header("location").expect("a location"));
+    app.client().request(Method::POST, &path).send().await.expect(200);
+    put(&app, "k", &document).send().await.expect(200);
+    put(&app, "k", &an_agent().named("Other").build()).send().await.expect(409);
+}

@@ -43,3 +43,12 @@ async fn a_draft_is_held_against_the_tier_as_it_is_now() {
     app.set_tier("acme", "free", [].into()).await;
     assert_snapshot!(app.client().request(Method::POST, &path).send().await);
 }
+
+#[tokio::test]
+async fn a_taken_key_is_a_violation() {
+    let app = App::start().await;
+    let keyed = an_agent().keyed("k").build();
+    app.client().post("/v1/agents", &keyed).send().await.expect(201);
+    let verdict = app.client().post("/v1/agents/validate", &keyed).send().await.expect(200);
+    assert_eq!(verdict.text("/violations/0/code"), "key_taken");
+}
