@@ -10,14 +10,19 @@ use crate::client::Client;
 /// What is asked again and again.
 #[derive(Debug, Clone)]
 pub enum Operation {
+    /// The front and a handler that reads nothing: what every other operation costs at least.
+    Live,
     Create,
-    Get { paths: Vec<String> },
+    Get {
+        paths: Vec<String>,
+    },
     List50,
 }
 
 impl Operation {
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Live => "live",
             Self::Create => "create",
             Self::Get { .. } => "get",
             Self::List50 => "list 50",
@@ -26,6 +31,7 @@ impl Operation {
 
     async fn once(&self, client: &mut Client, token: &str, turn: usize) -> Result<(), String> {
         let sent = match self {
+            Self::Live => client.send("GET", "/health/live", None, None).await,
             Self::Create => client.send("POST", "/v1/agents", Some(token), Some(&an_agent())).await,
             Self::Get { paths } => client.send("GET", &paths[turn % paths.len()], Some(token), None).await,
             Self::List50 => client.send("GET", "/v1/agents?limit=50", Some(token), None).await,

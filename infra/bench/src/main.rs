@@ -51,7 +51,8 @@ async fn measure(duration: Duration) -> Result<(), String> {
     let paths = agents(&server, &token).await?;
     println!("\n{:<10} {:>7} {:>12} {:>9} {:>9}", "operation", "clients", "requests/s", "p50 ms", "p99 ms");
     for clients in [1, 16] {
-        for operation in [Operation::Get { paths: paths.clone() }, Operation::List50, Operation::Create] {
+        let get = Operation::Get { paths: paths.clone() };
+        for operation in [Operation::Live, get, Operation::List50, Operation::Create] {
             let figures = run(&server.address, &token, &operation, clients, duration).await?;
             println!(
                 "{:<10} {:>7} {:>12.0} {:>9.2} {:>9.2}",
