@@ -64,6 +64,8 @@ pub fn read<T: DeserializeOwned + Serialize>(mut value: Value) -> Result<T> {
     }
 }
 
+/// The longest name of a member, in bytes: answers quote them in pointers.
+const MEMBER_NAME_MAX_BYTES: usize = 1_024;
 /// The most shape violations that one answer lists.
 const SHAPE_VIOLATIONS_MAX: usize = 50;
 
@@ -187,6 +189,9 @@ fn control_characters(value: &Value) -> Vec<Violation> {
 
 fn collect_control_characters(value: &Value, pointer: &mut String, found: &mut Vec<Violation>) {
     const DETAIL: &str = "control characters other than newline and tab are not allowed";
+    if found.len() >= SHAPE_VIOLATIONS_MAX {
+        return;
+    }
     match value {
         Value::String(text) if text.chars().any(is_forbidden) => {
             let clean: String = text.chars().filter(|&c| !is_forbidden(c)).collect();
@@ -204,6 +209,11 @@ fn collect_control_characters(value: &Value, pointer: &mut String, found: &mut V
         }
         Value::Object(members) => {
             for (name, member) in members {
+                if name.len() > MEMBER_NAME_MAX_BYTES {
+                    let detail = "a member of it has a name of more than 1,024 bytes";
+                    found.push(Violation::new(pointer.as_str(), "member_name_length", detail));
+                    return;
+                }
                 with_segment(pointer, &pointer_segment(name), |pointer| {
                     if name.chars().any(is_forbidden) {
                         let violation = Violation::new(pointer.as_str(), "control_character", DETAIL);

@@ -1,6 +1,8 @@
 //! What is wrong with a document, said so that a person or a program can mend it: where, which
 //! rule, the bound, and a JSON Patch that mends it where one exists.
 
+use std::collections::HashSet;
+
 use json_patch::PatchOperation;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -89,20 +91,24 @@ pub fn in_order_of_fixes(mut violations: Vec<Violation>) -> Vec<Violation> {
         let removed = violation.fix.iter().flatten().filter_map(removed_item);
         removed.max_by_key(|(_, index)| *index).map(|(list, index)| (list, std::cmp::Reverse(index)))
     });
-    let mut removed: Vec<String> = Vec::new();
+    let mut removed: HashSet<String> = HashSet::new();
     for fix in violations.iter_mut().filter_map(|violation| violation.fix.as_mut()) {
         fix.retain(|operation| {
             let path = operation.path().to_string();
-            let is_gone = removed.iter().any(|gone| {
-                path.strip_prefix(gone).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
+            let is_gone = itself_and_parents(&path).any(|place| removed.contains(place));
             if !is_gone && matches!(operation, PatchOperation::Remove(_)) {
-                removed.push(path);
+                removed.insert(path);
             }
             !is_gone
         });
     }
     violations
+}
+
+/// A pointer, and those of everything that it is in, but for the whole document.
+fn itself_and_parents(pointer: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(pointer), |place| place.rsplit_once('/').map(|(parent, _)| parent))
+        .take_while(|place| !place.is_empty())
 }
 
 /// The list and the index of an item that the operation removes; a member of an object counts as

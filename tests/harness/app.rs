@@ -121,6 +121,13 @@ impl Outgoing<'_> {
         self
     }
 
+    /// The header once more, beside those that are there.
+    pub fn also_header(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("tests send valid headers");
+        self.request.headers_mut().append(HeaderName::from_static(name), value);
+        self
+    }
+
     pub fn raw_header(mut self, name: &'static str, value: HeaderValue) -> Self {
         self.request.headers_mut().insert(HeaderName::from_static(name), value);
         self

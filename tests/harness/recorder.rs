@@ -50,7 +50,7 @@ struct State {
     faults: VecDeque<Fault>,
     /// Where calls step aside for each other, if they do.
     interleaving: Option<fastrand::Rng>,
-    /// Counts transactions, if every second one is to meet another.
+    /// Counts writes, if every second one is to meet a transaction.
     conflicting: Option<u64>,
     /// The writes whose answer was lost already, if each one's is to be lost once.
     losing: Option<HashSet<String>>,
@@ -83,7 +83,7 @@ impl Recorder {
         self.locked().interleaving = Some(fastrand::Rng::with_seed(seed));
     }
 
-    /// From now on every second attempt at a transaction meets another one.
+    /// From now on every second attempt at a write meets a transaction.
     pub fn conflict_every_second(&self) {
         self.locked().conflicting = Some(0);
     }
@@ -104,14 +104,13 @@ impl Recorder {
         if let Some(fault) = state.faults.pop_front() {
             return fault;
         }
-        let is_transaction = operation == "TransactWriteItems";
-        if let Some(count) = state.conflicting.as_mut().filter(|_| is_transaction) {
+        let is_write = matches!(operation, "TransactWriteItems" | "UpdateItem");
+        if let Some(count) = state.conflicting.as_mut().filter(|_| is_write) {
             *count += 1;
             if *count % 2 == 1 {
                 return Fault::TransactionConflict;
             }
         }
-        let is_write = is_transaction || operation == "UpdateItem";
         let lost = state.losing.as_mut().filter(|_| is_write);
         if lost.is_some_and(|lost| lost.insert(body.to_owned())) {
             return Fault::AnswerLost;
@@ -209,6 +208,7 @@ impl Recorder {
                 return lost();
             }
             Fault::TransactionConflict if operation == "TransactWriteItems" => (400, conflict(body)),
+            Fault::TransactionConflict if operation == "UpdateItem" => (400, met_a_transaction()),
             Fault::TransactionConflict | Fault::None => self.run(operation, body),
         };
         let status = status.try_into().expect("the engine answers valid statuses");
@@ -220,6 +220,15 @@ impl HttpClient for Recorder {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
+}
+
+/// DynamoDB's answer to a single write on an item that a transaction holds.
+fn met_a_transaction() -> String {
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+        "message": "Transaction is ongoing for the item",
+    })
+    .to_string()
 }
 
 /// DynamoDB's answer to a transaction whose first item another one holds.

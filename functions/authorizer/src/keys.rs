@@ -41,6 +41,8 @@ struct Known {
     set: Arc<JwkSet>,
     /// When a fetch was last tried, whether or not it succeeded; none after a start that failed.
     tried_at: Option<Timestamp>,
+    /// When the set that is known was fetched.
+    fetched_at: Option<Timestamp>,
 }
 
 impl Keys {
@@ -52,15 +54,17 @@ impl Keys {
         };
         let tried_at = set.is_some().then_some(now);
         let set = Arc::new(set.unwrap_or(JwkSet { keys: Vec::new() }));
-        Self { source, known: Mutex::new(Known { set, tried_at }) }
+        Self { source, known: Mutex::new(Known { set, tried_at, fetched_at: tried_at }) }
     }
 
     /// The key that `kid` names. Without a `kid`, the only key there is.
     pub(crate) async fn find(&self, kid: Option<&str>, now: Timestamp) -> Option<Jwk> {
         let mut known = self.known.lock().await;
-        let age = known.tried_at.map(|tried_at| now.duration_since(tried_at).unsigned_abs());
-        let is_wanted = pick(&known.set, kid).is_none() || age.is_none_or(|age| age >= SET_AGE_MAX);
-        let is_allowed = age.is_none_or(|age| age >= REFETCH_AGE_MIN);
+        let is_older = |at: Option<Timestamp>, than: Duration| {
+            at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= than)
+        };
+        let is_wanted = pick(&known.set, kid).is_none() || is_older(known.fetched_at, SET_AGE_MAX);
+        let is_allowed = is_older(known.tried_at, REFETCH_AGE_MIN);
         if let KeySource::Url { url, connector } = &self.source
             && is_wanted
             && is_allowed
@@ -68,6 +72,7 @@ impl Keys {
             known.tried_at = Some(now);
             if let Some(set) = fetch(connector, url).await {
                 known.set = Arc::new(set);
+                known.fetched_at = Some(now);
             }
         }
         pick(&known.set, kid)

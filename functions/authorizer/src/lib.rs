@@ -11,7 +11,7 @@ mod token;
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
 use agent_management::error::Error;
-use agent_management::http::caller::Caller;
+use agent_management::http::caller::{Caller, Scope};
 use agent_management::tenant;
 use agent_management::tier::Tiers;
 use lambda_http::aws_lambda_events::apigw::{
@@ -56,7 +56,11 @@ impl Authorizer {
         &self,
         event: ApiGatewayCustomAuthorizerRequestTypeRequest,
     ) -> Result<ApiGatewayCustomAuthorizerResponse, lambda_runtime::Error> {
-        let header = event.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // Two tokens are none: the gateway may remember the answer under the other one.
+        let headers =
+            if event.multi_value_headers.is_empty() { &event.headers } else { &event.multi_value_headers };
+        let mut tokens = headers.get_all(http::header::AUTHORIZATION).into_iter();
+        let header = tokens.next().filter(|_| tokens.next().is_none()).and_then(|value| value.to_str().ok());
         match self.identify(header.unwrap_or_default()).await {
             Ok(caller) => Ok(admission(&event.method_arn.unwrap_or_default(), &caller)),
             Err(Error::Unauthorized(reason)) => {
@@ -85,11 +89,17 @@ impl Authorizer {
         Ok(Caller {
             tenant: claims.tenant,
             user: claims.user,
-            scopes: claims.scopes,
+            scopes: known_scopes(&claims.scopes),
             expires_at: claims.expires_at,
             entitlements: entitlements.unwrap_or_else(|| self.tiers.default_entitlements()),
         })
     }
+}
+
+/// The scopes that mean something here: a context has room for these, not for whatever a token lists.
+fn known_scopes(claimed: &str) -> String {
+    let known = Scope::ALL.map(Scope::as_str);
+    claimed.split(' ').filter(|scope| known.contains(scope)).collect::<Vec<_>>().join(" ")
 }
 
 /// The token in the header. The scheme's case does not matter (RFC 9110 §11.1).

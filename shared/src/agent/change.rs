@@ -14,6 +14,9 @@ use crate::violation::{Violation, pointer_segment};
 /// The members that clients write. All others are the service's.
 const CONTENT_FIELDS: [&str; 5] = ["name", "description", "tags", "metadata", "config"];
 
+/// The most unknown members that one answer lists.
+const UNKNOWN_MAX: usize = 50;
+
 /// The content that `patch` makes of the agent's, if it makes another.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ fn merged(agent: &Agent, patch: &Value) -> Result<Value> {
     };
     let owned: Vec<_> = members.keys().filter(|name| !CONTENT_FIELDS.contains(&name.as_str())).collect();
     if !owned.is_empty() {
-        return Err(Error::Invalid(owned.into_iter().map(|name| unknown(name)).collect()));
+        return Err(Error::Invalid(owned.into_iter().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()));
     }
     let mut document = Value::Object(content_members(&agent.content)?);
     json_patch::merge(&mut document, patch);
@@ -206,7 +209,7 @@ pub fn duplicate(agent: &Agent, said: Value) -> Result<NewAgent> {
         document.insert("key".to_owned(), key);
     }
     if !members.is_empty() {
-        return Err(Error::Invalid(members.keys().map(|name| unknown(name)).collect()));
+        return Err(Error::Invalid(members.keys().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()));
     }
     NewAgent::read(Value::Object(document))
 }
@@ -228,7 +231,9 @@ fn copy_of(name: &str) -> String {
 pub fn nothing_said(said: &Value) -> Result<()> {
     match said {
         Value::Object(members) if members.is_empty() => Ok(()),
-        Value::Object(members) => Err(Error::Invalid(members.keys().map(|name| unknown(name)).collect())),
+        Value::Object(members) => {
+            Err(Error::Invalid(members.keys().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()))
+        }
         _ => Err(Error::Invalid(vec![Violation::new("", "wrong_type", "must be an empty object or absent")])),
     }
 }

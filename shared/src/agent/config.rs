@@ -322,8 +322,15 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// The items of a list that repeat an earlier one's name, last first, so that the fixes apply in
 /// the order in which they are listed.
 fn repeated<'a>(list: &str, member: &str, names: impl Iterator<Item = Cow<'a, str>>) -> Vec<Violation> {
+    // A list that is too long itself is told so; its items wait.
+    const JUDGED_MAX: usize = 256;
+    let names: Vec<_> = names.collect();
+    if names.len() > JUDGED_MAX {
+        return Vec::new();
+    }
     let mut seen = HashSet::new();
     let mut violations: Vec<_> = names
+        .into_iter()
         .enumerate()
         .filter_map(|(index, name)| (!seen.insert(name)).then_some(index))
         .map(|index| {

@@ -16,6 +16,12 @@ use crate::violation::{Violation, in_order_of_fixes, pointer_segment};
 
 /// The greatest content in bytes of JSON, so that a head stays within DynamoDB's 400 KB.
 const CONTENT_MAX_BYTES: usize = 340 * 1024;
+/// The most violations that one answer lists.
+const VIOLATIONS_MAX: usize = 100;
+/// An agent's tags.
+const TAGS_MAX: usize = 16;
+/// The most items that one fix removes; who sent more has to look anyway.
+const REMOVALS_MAX: u64 = 1_000;
 /// How deep content may nest: what is stored must be readable again.
 const CONTENT_MAX_DEPTH: usize = 64;
 /// An agent's name, in characters.
@@ -104,7 +110,10 @@ impl Content {
         if !self.name.is_empty() && self.name.trim().is_empty() {
             found.push(Violation::new("/name", "blank", "must not be only spaces"));
         }
-        found.extend(self.tag_violations());
+        // Of a list that is too long itself, its items are not judged.
+        if self.tags.len() <= TAGS_MAX {
+            found.extend(self.tag_violations());
+        }
         found.extend(self.metadata_violations());
         found.extend(self.config.repeated_names());
         let bytes = serde_json::to_vec(self).map_or(0, |json| json.len());
@@ -112,6 +121,7 @@ impl Content {
             let violation = Violation::new("", "too_large", "the agent has too many bytes");
             found.push(violation.exceeding(CONTENT_MAX_BYTES, bytes));
         }
+        found.truncate(VIOLATIONS_MAX);
         in_order_of_fixes(found)
     }
 
@@ -229,6 +239,9 @@ fn bound(pointer: &str, rule: &validator::ValidationError) -> Violation {
                     let kept: String =
                         text.chars().take(usize::try_from(max).unwrap_or(usize::MAX)).collect();
                     violation.exceeding(max, text.chars().count()).mended_by(replace(pointer, kept))
+                }
+                (Some(Value::Array(items)), Some(max)) if items.len() as u64 > max + REMOVALS_MAX => {
+                    violation.exceeding(max, items.len())
                 }
                 (Some(Value::Array(items)), Some(max)) if items.len() as u64 > max => {
                     let surplus = (max..items.len() as u64).rev();

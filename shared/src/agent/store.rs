@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 
 use super::{Agent, Creation, Head};
-use crate::dynamo::transact::{self, Outcome};
+use crate::dynamo::transact::{self, Outcome, Patience, is_conflict};
 use crate::dynamo::{Change, Item, Store, built, change, keys, number};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, TenantId, UserId};
@@ -166,7 +166,7 @@ async fn update_alone(
     rev: u64,
     operation: Operation,
 ) -> Result<Written> {
-    let sent = store
+    let update = store
         .client
         .update_item()
         .table_name(&store.table)
@@ -176,15 +176,17 @@ async fn update_alone(
         .set_expression_attribute_names(Some(change.names))
         .set_expression_attribute_values(Some(change.values))
         .expression_attribute_values(":rev", number(rev))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .send()
-        .await;
-    match sent {
-        Ok(_) => Ok(Written::Done),
-        Err(error) => match error.as_service_error().and_then(refused_update) {
-            Some(item) => moved_on(item, operation),
-            None => Err(error.into()),
-        },
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let mut patience = Patience::begin();
+    loop {
+        let Err(error) = update.clone().send().await else {
+            return Ok(Written::Done);
+        };
+        match error.as_service_error().and_then(refused_update) {
+            Some(item) => return moved_on(item, operation),
+            None if is_conflict(&error) => patience.wait().await?,
+            None => return Err(error.into()),
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use tokio::time::Instant;
 
@@ -31,27 +32,51 @@ pub enum Outcome {
 /// [`Error::Unavailable`] when it still meets other transactions after a second, or the database
 /// does not answer.
 pub async fn write(store: &Store, actions: Vec<TransactWriteItem>) -> Result<Outcome> {
-    let deadline = Instant::now() + CONFLICT_PATIENCE;
-    let mut backoff_ms = BACKOFF_FIRST_MS;
+    let mut patience = Patience::begin();
     loop {
         let sent = store.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
         let Err(error) = sent else {
             return Ok(Outcome::Written);
         };
         match cancellation(&error) {
-            Some(reasons) if reasons.iter().any(is_contention) => {
-                if Instant::now() >= deadline {
-                    return Err(Error::Unavailable("transactions keep meeting each other".into()));
-                }
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=backoff_ms))).await;
-                backoff_ms = (backoff_ms * 2).min(BACKOFF_MAX_MS);
-            }
+            Some(reasons) if reasons.iter().any(is_contention) => patience.wait().await?,
             Some(reasons) if reasons.iter().any(|reason| code(reason) == "ConditionalCheckFailed") => {
                 return Ok(Outcome::Refused(reasons.iter().map(refused_item).collect()));
             }
             Some(_) | None => return Err(error.into()),
         }
     }
+}
+
+/// How often and how long a write that met a transaction is tried again.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    deadline: Instant,
+    backoff_ms: u64,
+}
+
+impl Patience {
+    pub(crate) fn begin() -> Self {
+        Self { deadline: Instant::now() + CONFLICT_PATIENCE, backoff_ms: BACKOFF_FIRST_MS }
+    }
+
+    /// Waits for the next try, at random.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it is over.
+    pub(crate) async fn wait(&mut self) -> Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(Error::Unavailable("transactions keep meeting each other".into()));
+        }
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=self.backoff_ms))).await;
+        self.backoff_ms = (self.backoff_ms * 2).min(BACKOFF_MAX_MS);
+        Ok(())
+    }
+}
+
+/// Whether a single write met a transaction, which the SDK does not try again by itself.
+pub(crate) fn is_conflict<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("TransactionConflictException")
 }
 
 fn cancellation<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {

@@ -1,11 +1,18 @@
 //! What a function builds once, before its first event.
 
+use std::time::Duration;
+
 use aws_config::BehaviorVersion;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::dynamo::Store;
 use crate::http::cors::{BadOrigin, Cors};
+
+/// How long one attempt at a call may take, and all of them: the gateway waits 29 seconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A variable that the function needs is not set.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +28,15 @@ pub async fn store_from_env() -> Result<Store, MissingVariable> {
     let http_client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .timeout_config(timeouts)
+        .load()
+        .await;
     Ok(Store::new(aws_sdk_dynamodb::Client::new(&config), table))
 }
 

@@ -34,6 +34,7 @@ pub async fn answer(
     context: Context,
 ) -> Result<Value, Error> {
     event.path = event.path.map(|path| holdable(&path));
+    keep_every_header(&mut event);
     let handler = handler.clone();
     let mut adapter = Adapter::from(service_fn(move |request: Request| {
         let handler = handler.clone();
@@ -41,6 +42,16 @@ pub async fn answer(
     }));
     let response = adapter.call(LambdaEvent::new(LambdaRequest::ApiGatewayV1(event), context)).await?;
     Ok(serde_json::to_value(response)?)
+}
+
+/// Leaves the request's headers in one map only. Where there are two, `lambda_http` lets the last
+/// value of each header replace the others; and it makes a URL of Host and X-Forwarded-Proto, which a
+/// client may have written so that none can be made.
+fn keep_every_header(event: &mut ApiGatewayProxyRequest) {
+    if event.multi_value_headers.is_empty() {
+        event.multi_value_headers = std::mem::take(&mut event.headers);
+    }
+    event.headers.clear();
 }
 
 /// `path` with every byte that a URI can't hold percent-encoded. What stands encoded stays so.

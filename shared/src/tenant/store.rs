@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Deserialize;
 
 use super::Tenant;
+use crate::dynamo::transact::{Patience, is_conflict};
 use crate::dynamo::{Item, Store, built, from_item, keys, number, text};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
@@ -45,7 +46,7 @@ pub async fn put_entitlements(
     let index = keys::tenant_in_index(tenant);
     let overrides_json =
         serde_json::to_string(overrides).map_err(|_| Error::internal("overrides have no form as JSON"))?;
-    let output = store
+    let update = store
         .client
         .update_item()
         .table_name(&store.table)
@@ -61,9 +62,15 @@ pub async fn put_entitlements(
         .expression_attribute_values(":shard", text(index.pk))
         .expression_attribute_values(":tenant", text(index.sk))
         .expression_attribute_values(":one", number(1))
-        .return_values(ReturnValue::AllNew)
-        .send()
-        .await?;
+        .return_values(ReturnValue::AllNew);
+    let mut patience = Patience::begin();
+    let output = loop {
+        match update.clone().send().await {
+            Ok(output) => break output,
+            Err(error) if is_conflict(&error) => patience.wait().await?,
+            Err(error) => return Err(error.into()),
+        }
+    };
     let written = parse(output.attributes.unwrap_or_default())?;
     written.entitlements.ok_or_else(|| Error::internal("the entitlements just written are missing"))
 }

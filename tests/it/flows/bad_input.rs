@@ -177,6 +177,58 @@ async fn no_path_query_or_header_makes_a_route_fail() {
     }
 }
 
+#[tokio::test]
+async fn headers_that_make_no_url_and_long_paths_are_no_one_s_failure() {
+    let app = App::start().await;
+    for (name, value) in
+        [("host", "["), ("host", "a b"), ("x-forwarded-proto", ""), ("x-forwarded-proto", "1")]
+    {
+        app.client().get("/v1/agents").header(name, value).send().await.expect(200);
+    }
+    app.client().get(&format!("/v1/agents?x={}", "'".repeat(30_000))).send().await.expect(400);
+    app.client().get(&format!("/problems/{}", "a".repeat(9_000))).send().await.expect(404);
+}
+
+#[tokio::test]
+async fn a_header_that_is_sent_twice_counts_twice() {
+    let app = App::start().await;
+    let client = app.client();
+    let create = || client.post("/v1/agents", &an_agent().build()).header("idempotency-key", "a");
+    create().also_header("idempotency-key", "b").send().await.expect(400);
+    let path = create().send().await.expect(201).header("location").expect("a location").to_owned();
+    let delete = client.request(Method::DELETE, &path).header("if-match", "\"1\"");
+    delete.also_header("if-match", "\"7\"").send().await.expect(204);
+    let token = client.get("/v1/agents").also_header("authorization", "Bearer other");
+    token.send().await.expect(401);
+}
+
+#[tokio::test]
+async fn what_is_wrong_a_hundred_thousand_times_is_told_in_a_short_answer() {
+    let app = App::start().await;
+    let long = format!("{{\"{}\":[{}\"x\"]}}", "n".repeat(150_000), "\"\u{7f}\",".repeat(40_000));
+    let controls = format!("{{\"n\":[{}\"x\"]}}", "\"\u{7f}\",".repeat(60_000));
+    let tags = an_agent().with("tags", json!(vec![""; 100_000])).build().to_string();
+    let tools: Vec<_> = (0..9_000).map(|_| json!({"tool_id": ""})).collect();
+    let tools = an_agent().configured("tools", json!(tools)).build().to_string();
+    let members = (0..30_000).map(|index| format!("\"m{index}\":1,")).collect::<Vec<_>>().concat();
+    let members = format!("{{{members}\"name\":\"a\"}}");
+    for body in [long, controls, tags, tools, members] {
+        assert!(body.len() < 384 * 1024, "{}", body.len());
+        let answer =
+            app.client().post("/v1/agents", &json!(null)).body(body.clone()).send().await.expect(422);
+        assert!(answer.body.len() < 256 * 1024, "{} bytes", answer.body.len());
+        let patch = app.client().request(Method::PATCH, "/v1/agents/agt_00000000000000000000000000");
+        patch
+            .json(&json!(null))
+            .header("content-type", "application/merge-patch+json")
+            .header("if-match", "*")
+            .body(body)
+            .send()
+            .await
+            .expect(404);
+    }
+}
+
 /// A byte of a path: what a URI can't hold is encoded, what is encoded stays.
 fn encode(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }

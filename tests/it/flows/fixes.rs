@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 const SEEDS: u64 = 300;
 /// Control characters first, then unknown members, then bounds, then the tier: what is wrong with one
-/// is not judged before the ones before it are right.
-const ROUNDS_MAX: usize = 5;
+/// is not judged before the ones before it are right, and an answer lists 100 violations at most.
+const ROUNDS_MAX: usize = 12;
 
 /// A document that breaks some bounds of shape and tier, each by something that has a fix.
 fn a_wrong_document(rng: &mut fastrand::Rng) -> Value {

@@ -53,17 +53,19 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
     let said = format!("{id} {document}");
     let request = Request { route: "POST /v1/agents/{id}/duplicate", idempotency_key, said: &said };
     let precondition = Precondition::read(&call.headers)?;
-    let source = match agent::store::get(&agents.store, &caller.tenant, &id).await {
-        Ok(stored) => stored.agent,
+    let source = agent::store::get(&agents.store, &caller.tenant, &id).await;
+    let source = source.and_then(|stored| precondition.check(stored.agent.rev).map(|()| stored.agent));
+    let source = match source {
+        Ok(agent) => agent,
         // The copy outlives its original, and so does the answer to the request that made it.
-        Err(Error::NotFound(kind)) => {
+        Err(error @ (Error::NotFound(_) | Error::PreconditionFailed)) => {
             let (copy, creation) = copy_of_unknown(call, caller, &document, &request);
             let replayed = replayed(agents, &caller.tenant, &copy, creation, call.now).await?;
-            return finish(replayed.ok_or(Error::NotFound(kind))?);
+            return finish(replayed.ok_or(error)?);
         }
         Err(error) => return Err(error),
     };
-    precondition.check(source.rev)?;
+
     let (agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
     finish(insert(agents, caller, agent, creation).await?)
 }

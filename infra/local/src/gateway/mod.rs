@@ -33,6 +33,9 @@ use authorization::AuthorizerCache;
 /// API Gateway's limit on a request's body.
 pub const BODY_MAX_BYTES: usize = 10 * 1024 * 1024;
 
+/// API Gateway's limit on the request line and the headers.
+const REQUEST_LINE_MAX_BYTES: usize = 10_240;
+
 /// The functions behind the gateway.
 #[derive(Debug)]
 pub struct Functions {
@@ -85,6 +88,10 @@ impl Gateway {
     }
 
     async fn route(&self, request: Request<Bytes>, request_id: &str) -> Result<Response<Bytes>, Problem> {
+        if request.uri().to_string().len() > REQUEST_LINE_MAX_BYTES {
+            let detail = "The path and the query may have 10,240 bytes.";
+            return Err(Problem::new(ProblemCode::InvalidParameter, detail));
+        }
         if request.body().len() > BODY_MAX_BYTES {
             return Err(Problem::new(ProblemCode::PayloadTooLarge, "The body may have 10 MB."));
         }
@@ -132,6 +139,9 @@ impl Gateway {
         else {
             return Err(unauthorized("The Authorization header is missing."));
         };
+        if request.headers().get_all(AUTHORIZATION).iter().count() > 1 {
+            return Err(unauthorized("There is more than one Authorization header."));
+        }
         let now = self.clock.now();
         if let Some(context) = self.authorized.get(identity, now) {
             return Ok(context);
