@@ -76,39 +76,31 @@ impl fmt::Display for Answer {
 
 /// Names ids and request ids instead of showing them.
 fn redact(text: &str) -> String {
-    let ids = replace_after(text, "agt_", 26, "agt_[id]", |byte| byte.is_ascii_alphanumeric());
-    replace_runs(&ids, "local-", "[request-id]", |byte| byte.is_ascii_hexdigit() || byte == b'-')
+    let ids = replace_runs(text, "agt_", "agt_[id]", |run| run == 26, |byte| byte.is_ascii_alphanumeric());
+    replace_runs(&ids, "local-", "[request-id]", |_| true, |byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// Replaces `prefix` and exactly `length` bytes that are `part` of it.
-fn replace_after(text: &str, prefix: &str, length: usize, with: &str, part: impl Fn(u8) -> bool) -> String {
+/// Replaces `prefix` and the bytes after it that are `part` of it, where `is_whole` takes their number.
+fn replace_runs(
+    text: &str,
+    prefix: &str,
+    with: &str,
+    is_whole: impl Fn(usize) -> bool,
+    part: impl Fn(u8) -> bool,
+) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(prefix) {
         let tail = &rest[at + prefix.len()..];
         let run = tail.bytes().take_while(|byte| part(*byte)).count();
         out.push_str(&rest[..at]);
-        if run == length {
+        if is_whole(run) {
             out.push_str(with);
             rest = &tail[run..];
         } else {
             out.push_str(prefix);
             rest = tail;
         }
-    }
-    out + rest
-}
-
-/// Replaces `prefix` and all bytes after it that are `part` of it.
-fn replace_runs(text: &str, prefix: &str, with: &str, part: impl Fn(u8) -> bool) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(prefix) {
-        let tail = &rest[at + prefix.len()..];
-        let run = tail.bytes().take_while(|byte| part(*byte)).count();
-        out.push_str(&rest[..at]);
-        out.push_str(with);
-        rest = &tail[run..];
     }
     out + rest
 }

@@ -33,7 +33,9 @@ pub async fn insert(agents: &Agents, caller: &Caller, agent: Agent, creation: Cr
     for _ in 0..ATTEMPTS_MAX {
         let violations = judge(agents, &entitlements, &agent);
         if !violations.is_empty() {
-            return refuse(agents, caller, &agent, creation, violations).await;
+            // Unless this request created it before, when the tier admitted it.
+            let earlier = replayed(agents, &caller.tenant, &agent.id, creation, agent.created.at).await?;
+            return earlier.ok_or(Error::Entitlement(violations));
         }
         let agents_max = agents.tiers.limits(&entitlements).get(LimitName::Agents);
         let assumed = Assumed { entitlements: &entitlements, agents_max };
@@ -62,23 +64,6 @@ pub fn no_room(agents: &Agents, entitlements: &Entitlements, used: u64) -> Optio
     let limits = agents.tiers.limits(entitlements);
     let is_full = !limits.admits(LimitName::Agents, used.saturating_add(1));
     is_full.then(|| tier::agents_violation(&agents.tiers, &limits, used))
-}
-
-/// The tier does not admit the agent as it is, unless this request created it before.
-async fn refuse(
-    agents: &Agents,
-    caller: &Caller,
-    agent: &Agent,
-    creation: Creation,
-    violations: Vec<Violation>,
-) -> Result<Inserted> {
-    match agent::store::get_head(&agents.store, &caller.tenant, &agent.id).await? {
-        Some((head, memory)) => match repeated(head, creation, memory.creation, agent.created.at)? {
-            Repeated::Answer(Inserted::Replayed(now)) => Ok(Inserted::Replayed(now)),
-            Repeated::Answer(_) | Repeated::Revive { .. } => Err(Error::Entitlement(violations)),
-        },
-        None => Err(Error::Entitlement(violations)),
-    }
 }
 
 /// The answer to a creation that came before, if this one did.

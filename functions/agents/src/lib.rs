@@ -8,6 +8,7 @@ mod routes;
 
 use std::sync::{Arc, OnceLock};
 
+use ::http::header::ORIGIN;
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
@@ -67,14 +68,14 @@ impl Handler for Agents {
         if let Some(preflight) = self.cors.preflight(&request) {
             return preflight;
         }
-        let asked = request.headers().clone();
+        let origin = request.headers().get(ORIGIN).cloned();
         let (exchange, admitted) = http::open(Function::Agents, request, self.clock.now());
         let outcome = match admitted {
             Ok(call) => routes::dispatch(self, &call).await.map_err(Problem::from),
             Err(problem) => Err(problem),
         };
         let mut answer = exchange.close(outcome);
-        self.cors.mark(&asked, answer.headers_mut());
+        self.cors.mark(origin.as_ref(), answer.headers_mut());
         answer
     }
 }

@@ -49,7 +49,8 @@ impl Cors {
         let headers = request.headers();
         let is_preflight =
             request.method() == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        if !is_preflight || !self.admits(headers) {
+        let is_admitted = headers.get(ORIGIN).is_some_and(|origin| self.origins.contains(origin));
+        if !is_preflight || !is_admitted {
             return None;
         }
         let Found::OtherMethods(methods) = routes::find("OPTIONS", request.raw_http_path()) else {
@@ -61,24 +62,20 @@ impl Cors {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_str(&methods).ok()?);
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, SENDABLE);
         response.headers_mut().insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE_S);
-        self.mark(headers, response.headers_mut());
+        self.mark(headers.get(ORIGIN), response.headers_mut());
         Some(response)
     }
 
-    /// Lets the scripts of the request's origin read the answer, if the origin is admitted.
-    pub fn mark(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+    /// Lets the scripts of `origin`, the request's, read the answer, if the origin is admitted.
+    pub fn mark(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
         if self.origins.is_empty() {
             return;
         }
         answer.insert(VARY, HeaderValue::from_static("origin"));
-        if let Some(origin) = request.get(ORIGIN).filter(|_| self.admits(request)) {
+        if let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
-    }
-
-    fn admits(&self, request: &HeaderMap) -> bool {
-        request.get(ORIGIN).is_some_and(|origin| self.origins.contains(origin))
     }
 }
 

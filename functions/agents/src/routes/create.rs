@@ -5,7 +5,7 @@ use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
-use agent_management::id::AgentId;
+use agent_management::id::{AgentId, AgentKey};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -58,34 +58,33 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
     let source = match source {
         Ok(agent) => agent,
         // The copy outlives its original, and so does the answer to the request that made it.
-        Err(error @ (Error::NotFound(_) | Error::PreconditionFailed)) => {
-            let (copy, creation) = copy_of_unknown(call, caller, &document, &request);
+        Err(error @ (Error::NotFound(_) | Error::PreconditionFailed)) if idempotency_key.is_some() => {
+            let key: Option<AgentKey> =
+                document.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
+            let (copy, creation) = identify(call, caller, key.as_ref(), &request);
             let replayed = replayed(agents, &caller.tenant, &copy, creation, call.now).await?;
             return finish(replayed.ok_or(error)?);
         }
         Err(error) => return Err(error),
     };
-
     let (agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
     finish(insert(agents, caller, agent, creation).await?)
 }
 
-/// The id and the creation of a copy, without what it would be a copy of.
-fn copy_of_unknown(
-    call: &Call,
-    caller: &Caller,
-    document: &Value,
-    request: &Request<'_>,
-) -> (AgentId, Creation) {
-    let key = document.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
-    let id = agent::id_for(&caller.tenant, &caller.user, key.as_ref(), request, call.now);
-    (id, Creation::new(&caller.user, request, call.now))
+fn prepare(call: &Call, caller: &Caller, new: NewAgent, request: &Request<'_>) -> (Agent, Creation) {
+    let (id, creation) = identify(call, caller, new.key.as_ref(), request);
+    (Agent::create(id, new, caller.user.clone(), call.now), creation)
 }
 
-fn prepare(call: &Call, caller: &Caller, new: NewAgent, request: &Request<'_>) -> (Agent, Creation) {
-    let id = agent::id_for(&caller.tenant, &caller.user, new.key.as_ref(), request, call.now);
-    let creation = Creation::new(&caller.user, request, call.now);
-    (Agent::create(id, new, caller.user.clone(), call.now), creation)
+/// What the agent that the request creates is known by.
+fn identify(
+    call: &Call,
+    caller: &Caller,
+    key: Option<&AgentKey>,
+    request: &Request<'_>,
+) -> (AgentId, Creation) {
+    let id = agent::id_for(&caller.tenant, &caller.user, key, request, call.now);
+    (id, Creation::new(&caller.user, request, call.now))
 }
 
 fn finish(inserted: Inserted) -> Result<Reply> {

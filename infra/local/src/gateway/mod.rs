@@ -23,7 +23,7 @@ use authorizer::Authorizer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_runtime::Context;
@@ -76,19 +76,19 @@ impl Gateway {
     /// Answers a request.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let request_id = self.next_request_id();
-        let asked = request.headers().clone();
+        let origin = request.headers().get(ORIGIN).cloned();
         match self.route(request, &request_id).await {
             Ok(response) => response,
             Err(problem) => {
                 let mut response = gateway_response(&problem, &request_id);
-                self.cors.mark(&asked, response.headers_mut());
+                self.cors.mark(origin.as_ref(), response.headers_mut());
                 response
             }
         }
     }
 
     async fn route(&self, request: Request<Bytes>, request_id: &str) -> Result<Response<Bytes>, Problem> {
-        if request.uri().to_string().len() > REQUEST_LINE_MAX_BYTES {
+        if request.uri().path_and_query().is_some_and(|line| line.as_str().len() > REQUEST_LINE_MAX_BYTES) {
             let detail = "The path and the query may have 10,240 bytes.";
             return Err(Problem::new(ProblemCode::InvalidParameter, detail));
         }
