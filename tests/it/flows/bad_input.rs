@@ -210,13 +210,18 @@ async fn what_is_wrong_a_hundred_thousand_times_is_told_in_a_short_answer() {
     let tags = an_agent().with("tags", json!(vec![""; 100_000])).build().to_string();
     let tools: Vec<_> = (0..9_000).map(|_| json!({"tool_id": ""})).collect();
     let tools = an_agent().configured("tools", json!(tools)).build().to_string();
+    // As many as a list may have: each is judged, and two rules are broken by most.
+    let judged = an_agent().configured("tools", json!(vec![json!({"tool_id": "", "version": ""}); 256]));
+    let judged = judged.build().to_string();
     let members = (0..30_000).map(|index| format!("\"m{index}\":1,")).collect::<Vec<_>>().concat();
     let members = format!("{{{members}\"name\":\"a\"}}");
-    for body in [long, controls, tags, tools, members] {
+    for body in [long, controls, tags, tools, judged, members] {
         assert!(body.len() < 384 * 1024, "{}", body.len());
         let answer =
             app.client().post("/v1/agents", &json!(null)).body(body.clone()).send().await.expect(422);
         assert!(answer.body.len() < 256 * 1024, "{} bytes", answer.body.len());
+        let listed = answer.json()["errors"].as_array().map_or(0, Vec::len);
+        assert!((1..=100).contains(&listed), "{listed} violations");
         let patch = app.client().request(Method::PATCH, "/v1/agents/agt_00000000000000000000000000");
         patch
             .json(&json!(null))
