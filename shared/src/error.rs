@@ -27,6 +27,9 @@ pub enum Error {
     /// A cursor that was not made by the query that it came with.
     #[error("invalid cursor")]
     InvalidCursor,
+    /// A cursor of events that are no longer kept for the tenant.
+    #[error("cursor expired")]
+    CursorExpired,
     /// The document has the wrong shape.
     #[error("{} shape violations", .0.len())]
     Invalid(Vec<Violation>),

@@ -6,14 +6,18 @@
 
 pub mod agent;
 pub mod clock;
+pub mod connection;
+pub mod diff;
 pub mod dynamo;
 pub mod error;
+pub mod event;
 pub mod http;
 pub mod id;
 pub mod json;
 pub mod lambda;
 pub mod page;
 pub mod patch;
+pub mod queue;
 pub mod tenant;
 pub mod tier;
 pub mod violation;

@@ -55,6 +55,14 @@ enum PatchOp {
 }
 
 impl Violation {
+    /// A member that the document must not have.
+    pub fn unknown_member(name: &str) -> Self {
+        let pointer = format!("/{}", pointer_segment(name));
+        let fix = crate::json::remove(&pointer);
+        Self::new(pointer, "unknown_field", "no such member, or one that only the service writes")
+            .mended_by(fix)
+    }
+
     pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             pointer: pointer.into(),

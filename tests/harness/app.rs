@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use jiff::Timestamp;
 use local::host::{Host, Parts};
 use local::issuer::{Issuer, TokenRequest};
+use local::mapping::Turn;
 use local::table;
 use serde_json::Value;
 
@@ -41,11 +42,23 @@ impl App {
         let engine = table::open_memory().expect("an empty database opens");
         let recorder = Recorder::new(engine.clone());
         let issuer = Issuer::ephemeral().expect("a random source");
-        let mut parts = Parts::new(engine, issuer, clock.clone());
+        let mut parts = Parts::new(engine, issuer, clock.clone()).expect("queues in memory");
         parts.http_client = recorder.http_client();
+        parts.sockets_client = recorder.before(parts.hub.clone());
         parts.cors = Cors::admitting(origins.iter().copied()).expect("tests admit origins");
         let host = Host::new(parts).await.expect("the embedded tiers are good");
         Self { host, recorder, clock }
+    }
+
+    /// Lets the stream bring everything that was written so far.
+    pub async fn settle(&self) {
+        for _ in 0..10_000 {
+            match self.host.fanout.turn().await.expect("the stream can be read") {
+                Turn::Idle => return,
+                Turn::Progress | Turn::Retry => {}
+            }
+        }
+        panic!("the stream does not settle");
     }
 
     /// A client of [`TENANT`] with every scope.

@@ -6,8 +6,10 @@ mod answer;
 mod app;
 mod builders;
 mod recorder;
+mod socket;
 
 pub use answer::Answer;
 pub use app::{App, Client, Outgoing, TENANT};
 pub use builders::{AgentBuilder, an_agent};
-pub use recorder::{Fault, Recorded, Recorder};
+pub use recorder::{Fault, Recorded, Recorder, Stop};
+pub use socket::{Listening, PATIENCE, Remote, Socket, options};

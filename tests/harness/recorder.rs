@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use local::table::{Engine, operation};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// One call that reached the engine.
 #[derive(Debug, Clone)]
@@ -56,6 +57,45 @@ struct State {
     losing: Option<HashSet<String>>,
     /// Whether transactions come without the token by which the database itself knows them again.
     without_tokens: bool,
+    /// Where the caller is to stop for good, if it is.
+    stop: Option<Stop>,
+}
+
+/// A point between two effects of whoever makes the calls: where a process ends, or stalls.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// So many calls go through before.
+    pub after_calls: usize,
+    /// Whether the call that it stops at takes effect.
+    pub takes_effect: bool,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    reached: Notify,
+    opened: Notify,
+}
+
+impl Stop {
+    pub fn new(after_calls: usize, takes_effect: bool) -> Self {
+        Self { after_calls, takes_effect, gate: Arc::default() }
+    }
+
+    /// Waits until the caller stands there.
+    pub async fn reached(&self) {
+        self.gate.reached.notified().await;
+    }
+
+    /// Lets the caller go on.
+    pub fn release(&self) {
+        self.gate.opened.notify_one();
+    }
+
+    async fn hold(&self) {
+        self.gate.reached.notify_one();
+        self.gate.opened.notified().await;
+    }
 }
 
 impl Recorder {
@@ -97,6 +137,47 @@ impl Recorder {
     /// after the first time.
     pub fn forget_tokens(&self) {
         self.locked().without_tokens = true;
+    }
+
+    /// The caller is held at this point until it is released, which may be never.
+    pub fn stop_at(&self, stop: &Stop) {
+        self.locked().stop = Some(stop.clone());
+    }
+
+    /// The stop, if this call is the one to stop at.
+    fn stop(&self) -> Option<Stop> {
+        let mut state = self.locked();
+        let stop = state.stop.as_mut()?;
+        if stop.after_calls > 0 {
+            stop.after_calls -= 1;
+            return None;
+        }
+        state.stop.take()
+    }
+
+    /// Lets a call of another service through, as one of this recorder's.
+    pub fn before<C: HttpConnector + Clone + 'static>(&self, inner: C) -> SharedHttpClient {
+        SharedHttpClient::new(Relay { recorder: self.clone(), inner })
+    }
+
+    /// Passes a call through: it steps aside, stops and is recorded as the recorder is told.
+    async fn pass<T>(&self, effect: impl AsyncFnOnce() -> T) -> T {
+        let (before, after) = self.turns();
+        for _ in 0..before {
+            tokio::task::yield_now().await;
+        }
+        let stop = self.stop();
+        if let Some(stop) = stop.as_ref().filter(|stop| !stop.takes_effect) {
+            stop.hold().await;
+        }
+        let answer = effect().await;
+        if let Some(stop) = stop.as_ref().filter(|stop| stop.takes_effect) {
+            stop.hold().await;
+        }
+        for _ in 0..after {
+            tokio::task::yield_now().await;
+        }
+        answer
     }
 
     fn next_fault(&self, operation: &str, body: &str) -> Fault {
@@ -185,16 +266,41 @@ impl HttpConnector for Recorder {
             let operation = operation(request.headers().get("x-amz-target")).to_owned();
             let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
             let body = String::from_utf8(body).unwrap_or_default();
-            let (before, after) = recorder.turns();
-            for _ in 0..before {
-                tokio::task::yield_now().await;
-            }
-            let answer = recorder.answer(&operation, &body);
-            for _ in 0..after {
-                tokio::task::yield_now().await;
-            }
-            answer
+            recorder.pass(async || recorder.answer(&operation, &body)).await
         })
+    }
+}
+
+/// Another service's client behind a recorder.
+#[derive(Debug, Clone)]
+struct Relay<C> {
+    recorder: Recorder,
+    inner: C,
+}
+
+impl<C: HttpConnector + Clone + 'static> HttpConnector for Relay<C> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let relay = self.clone();
+        HttpConnectorFuture::new(async move {
+            let operation = format!("{} {}", request.method(), service(&request));
+            relay.recorder.locked().recorded.push(Recorded {
+                operation,
+                read_units: 0.0,
+                write_units: 0.0,
+                partitions: Vec::new(),
+            });
+            relay.recorder.pass(async || relay.inner.call(request).await).await
+        })
+    }
+}
+
+fn service(request: &HttpRequest) -> &'static str {
+    if request.uri().contains("@connections") { "@connections" } else { "queue" }
+}
+
+impl<C: HttpConnector + Clone + 'static> HttpClient for Relay<C> {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
 }
 

@@ -24,7 +24,7 @@ impl Source {
         let feature = self.path.strip_prefix("shared/src/").and_then(|rest| rest.split_once('/'));
         feature.is_some_and(|(folder, file)| {
             !matches!(folder, "dynamo" | "http" | "lambda")
-                && !matches!(file, "store.rs" | "queue.rs")
+                && !matches!(file, "store.rs" | "queue.rs" | "post.rs")
                 && !file.starts_with("store/")
         })
     }

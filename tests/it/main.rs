@@ -7,4 +7,5 @@ mod cost;
 mod flows;
 mod local_host;
 mod routes;
+mod sockets;
 mod tokens;

@@ -94,10 +94,12 @@ fn repeated(head: Head, creation: Creation, earlier: Option<Creation>, now: Time
     match (repetition, head) {
         (Repetition::Replay, Head::Live(now)) => Ok(Repeated::Answer(Inserted::Replayed(now))),
         // A tombstone past its time is as good as gone, whether or not it has been removed yet.
-        (_, Head::Deleted { rev, expires_at }) if expires_at <= now => Ok(Repeated::Revive { rev }),
-        (Repetition::Replay, Head::Deleted { .. }) => Err(Error::Deleted),
+        (_, Head::Deleted(tombstone)) if tombstone.expires_at <= now => {
+            Ok(Repeated::Revive { rev: tombstone.rev })
+        }
+        (Repetition::Replay, Head::Deleted(_)) => Err(Error::Deleted),
         (Repetition::Reuse, _) => Err(Error::IdempotencyKeyReused),
         (Repetition::Unrelated, Head::Live(_)) => Ok(Repeated::Answer(Inserted::Taken)),
-        (Repetition::Unrelated, Head::Deleted { rev, .. }) => Ok(Repeated::Revive { rev }),
+        (Repetition::Unrelated, Head::Deleted(tombstone)) => Ok(Repeated::Revive { rev: tombstone.rev }),
     }
 }

@@ -8,13 +8,12 @@ mod routes;
 
 use std::sync::{Arc, OnceLock};
 
-use ::http::header::ORIGIN;
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
+use agent_management::http;
 use agent_management::http::cors::Cors;
 use agent_management::http::routes::Function;
-use agent_management::http::{self, Problem};
 use agent_management::id::TenantId;
 use agent_management::lambda::rest::Handler;
 use agent_management::tenant::{self, Tenant};
@@ -65,17 +64,10 @@ impl Agents {
 
 impl Handler for Agents {
     async fn handle(&self, request: Request) -> Response<Body> {
-        if let Some(preflight) = self.cors.preflight(&request) {
-            return preflight;
-        }
-        let origin = request.headers().get(ORIGIN).cloned();
-        let (exchange, admitted) = http::open(Function::Agents, request, self.clock.now());
-        let outcome = match admitted {
-            Ok(call) => routes::dispatch(self, &call).await.map_err(Problem::from),
-            Err(problem) => Err(problem),
-        };
-        let mut answer = exchange.close(outcome);
-        self.cors.mark(origin.as_ref(), answer.headers_mut());
-        answer
+        let now = self.clock.now();
+        http::serve(Function::Agents, request, &self.cors, now, async |call| {
+            routes::dispatch(self, &call).await
+        })
+        .await
     }
 }

@@ -12,14 +12,16 @@ mod update;
 mod upsert;
 mod validate;
 
-use agent_management::error::Result;
+use agent_management::error::{Error, Result};
 use agent_management::http::routes::{AgentsOperation, Operation};
 use agent_management::http::{Call, Reply};
 
 use crate::Agents;
 
 pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
-    let Operation::Agents(operation) = call.route.operation;
+    let Operation::Agents(operation) = call.route.operation else {
+        return Err(Error::internal("a route of another function"));
+    };
     match operation {
         AgentsOperation::Live => health::live(),
         AgentsOperation::Ready => health::ready(agents, call).await,

@@ -1,7 +1,7 @@
-//! The `authorizer` function: a REQUEST authorizer of API Gateway. It turns a bearer token into a
-//! caller: tenant and user from the token, tier from the tenant's record. API Gateway keeps the
-//! answer for a minute and applies it to every route of the stage, so scopes and expiry travel in
-//! the context and the functions check them.
+//! The `authorizer` function: a REQUEST authorizer of API Gateway. It turns a bearer token, or for a
+//! socket a ticket, into a caller: tenant and user from there, tier from the tenant's record. API
+//! Gateway keeps its answer about a token for a minute and applies it to every route of the stage, so
+//! scopes and expiry travel in the context and the functions check them.
 
 mod crypto;
 mod keys;
@@ -9,11 +9,13 @@ mod settings;
 mod token;
 
 use agent_management::clock::Clock;
+use agent_management::connection::{self, Ticket};
 use agent_management::dynamo::Store;
 use agent_management::error::Error;
 use agent_management::http::caller::{Caller, Scope};
+use agent_management::id::TenantId;
 use agent_management::tenant;
-use agent_management::tier::Tiers;
+use agent_management::tier::{Entitlements, Tiers};
 use lambda_http::aws_lambda_events::apigw::{
     ApiGatewayCustomAuthorizerPolicy, ApiGatewayCustomAuthorizerRequestTypeRequest,
     ApiGatewayCustomAuthorizerResponse,
@@ -24,6 +26,9 @@ use serde_json::Value;
 pub use keys::{KeySource, Keys};
 pub use settings::{BadSettings, Settings};
 pub use token::Refusal;
+
+/// The parameter of a WebSocket URL that has a ticket.
+const TICKET: &str = "ticket";
 
 /// What API Gateway reads as "answer 401".
 #[derive(Debug, thiserror::Error)]
@@ -56,22 +61,45 @@ impl Authorizer {
         &self,
         event: ApiGatewayCustomAuthorizerRequestTypeRequest,
     ) -> Result<ApiGatewayCustomAuthorizerResponse, lambda_runtime::Error> {
+        let ticket = event.query_string_parameters.first(TICKET).filter(|_| is_handshake(&event));
+        if let Some(ticket) = ticket {
+            let caller = self.redeem(ticket).await;
+            return answer(event.method_arn.as_deref().unwrap_or_default(), caller);
+        }
         // Two tokens are none: the gateway may remember the answer under the other one.
         let headers =
             if event.multi_value_headers.is_empty() { &event.headers } else { &event.multi_value_headers };
         let mut tokens = headers.get_all(http::header::AUTHORIZATION).into_iter();
         let header = tokens.next().filter(|_| tokens.next().is_none()).and_then(|value| value.to_str().ok());
-        match self.identify(header.unwrap_or_default()).await {
-            Ok(caller) => Ok(admission(&event.method_arn.unwrap_or_default(), &caller)),
-            Err(Error::Unauthorized(reason)) => {
-                tracing::info!(reason, "refused");
-                Err(Box::new(Unauthorized))
-            }
-            Err(error) => {
-                tracing::error!(%error, cause = std::error::Error::source(&error).map(ToString::to_string), "failed");
-                Err(error.into())
-            }
-        }
+        let caller = self.identify(header.unwrap_or_default()).await;
+        answer(event.method_arn.as_deref().unwrap_or_default(), caller)
+    }
+
+    /// The caller whom a ticket lets in, which nobody can use again.
+    async fn redeem(&self, ticket: &str) -> Result<Caller, Error> {
+        let refused = Error::Unauthorized("not a good ticket");
+        let Some(ticket) = Ticket::parse(ticket) else {
+            return Err(refused);
+        };
+        let tenant = ticket.tenant();
+        let bearer =
+            connection::store::take_ticket(&self.store, &ticket, fastrand::u64(..), self.clock.now());
+        let Some(bearer) = bearer.await? else {
+            return Err(refused);
+        };
+        Ok(Caller {
+            tenant: tenant.clone(),
+            user: bearer.user,
+            scopes: bearer.scopes,
+            expires_at: bearer.token_expires_at,
+            entitlements: self.entitlements(tenant).await?,
+        })
+    }
+
+    async fn entitlements(&self, tenant: &TenantId) -> Result<Entitlements, Error> {
+        let record = tenant::store::get(&self.store, tenant).await?;
+        let entitlements = record.and_then(|record| record.entitlements);
+        Ok(entitlements.unwrap_or_else(|| self.tiers.default_entitlements()))
     }
 
     /// The caller whom an `Authorization` header names.
@@ -84,15 +112,37 @@ impl Authorizer {
         let claims = token::verify(token, &self.settings, &self.keys, now)
             .await
             .map_err(|refusal| Error::Unauthorized(refusal.reason()))?;
-        let record = tenant::store::get(&self.store, &claims.tenant).await?;
-        let entitlements = record.and_then(|record| record.entitlements);
+        let entitlements = self.entitlements(&claims.tenant).await?;
         Ok(Caller {
             tenant: claims.tenant,
             user: claims.user,
             scopes: known_scopes(&claims.scopes),
             expires_at: claims.expires_at,
-            entitlements: entitlements.unwrap_or_else(|| self.tiers.default_entitlements()),
+            entitlements,
         })
+    }
+}
+
+/// Whether the request opens a socket: only there is a ticket good.
+fn is_handshake(event: &ApiGatewayCustomAuthorizerRequestTypeRequest) -> bool {
+    event.method_arn.as_deref().is_some_and(|arn| arn.ends_with("/$connect"))
+}
+
+fn answer(
+    method_arn: &str,
+    caller: Result<Caller, Error>,
+) -> Result<ApiGatewayCustomAuthorizerResponse, lambda_runtime::Error> {
+    match caller {
+        Ok(caller) => Ok(admission(method_arn, &caller)),
+        Err(Error::Unauthorized(reason)) => {
+            tracing::info!(reason, "refused");
+            Err(Box::new(Unauthorized))
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "failed");
+            Err(error.into())
+        }
     }
 }
 

@@ -20,10 +20,14 @@ use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::issuer::{ISSUER, TokenRequest};
+use crate::socket;
 use crate::table::operation;
 
 /// The longest step that the clock can be moved by: ten years.
 const ADVANCE_MAX_S: u64 = 315_360_000;
+
+/// How long `idle` waits.
+const IDLE_MAX: Duration = Duration::from_mins(1);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +54,7 @@ pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Res
     let path = request.uri().path().trim_end_matches('/').to_owned();
     let answered = match (request.method(), path.as_str()) {
         (&Method::GET, "/_local") => Ok(about(base_url)),
+        (&Method::GET, "/_local/idle") => return idle(host).await,
         (&Method::GET, "/_local/jwks.json") => Ok(host.issuer.key_set_json()),
         (&Method::POST, "/_local/token") => token(host, request.body()),
         (&Method::POST, "/_local/clock") => clock(host, request.body()),
@@ -69,10 +74,19 @@ pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Res
 fn about(base_url: &str) -> Value {
     json!({
         "rest_url": base_url,
+        "ws_url": socket::url(base_url),
         "dynamodb_url": format!("{base_url}/_local/dynamodb"),
         "issuer": ISSUER,
         "version": env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// Answers when everything that was written before has been announced.
+async fn idle(host: &Host) -> Response<Bytes> {
+    match tokio::time::timeout(IDLE_MAX, host.fanout.settled()).await {
+        Ok(()) => document(http::StatusCode::OK, JSON, json!({"idle": true}).to_string()),
+        Err(_) => document(http::StatusCode::GATEWAY_TIMEOUT, JSON, json!({"idle": false}).to_string()),
+    }
 }
 
 fn token(host: &Host, body: &[u8]) -> Result<Value> {

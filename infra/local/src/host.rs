@@ -1,6 +1,8 @@
-//! The functions put together: the one place that knows all of them.
+//! The functions put together: the one place that knows all of them, and what triggers each.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
@@ -9,10 +11,28 @@ use agent_management::tier::Tiers;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use serde_json::{Value, json};
+use stream_fanout::StreamFanout;
+use webhooks::Webhooks;
+use websocket::WebSocket;
 
 use crate::gateway::{Functions, Gateway};
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
+use crate::mapping::Function;
+use crate::mapping::stream::{Settings as StreamSettings, StreamMapping};
+use crate::queues::{PARKED, Queues};
+use crate::sockets::{Hub, sockets};
+use crate::table::stream::Trimmer;
 use crate::table::{self, Engine};
+
+/// The mapping of the stream to `stream-fanout`, as the template has it.
+const FANOUT: StreamSettings = StreamSettings {
+    batch_size: 100,
+    maximum_retry_attempts: 1_000,
+    maximum_record_age: Duration::from_hours(12),
+    bisect_batch_on_function_error: true,
+    filter: is_agent,
+};
 
 /// What a host is made of.
 #[derive(Debug)]
@@ -20,20 +40,48 @@ pub struct Parts {
     pub engine: Engine,
     /// What the SDK talks to: the engine, or what stands before it.
     pub http_client: SharedHttpClient,
+    pub hub: Hub,
+    /// What posts go to: the hub, or what stands before it.
+    pub sockets_client: SharedHttpClient,
+    pub queues: Queues,
+    pub trimmer: Option<Trimmer>,
     pub issuer: Issuer,
     pub clock: Clock,
     pub cors: Cors,
 }
 
 impl Parts {
-    pub fn new(engine: Engine, issuer: Issuer, clock: Clock) -> Self {
-        Self {
+    /// With nothing kept but what the engine keeps.
+    ///
+    /// # Errors
+    /// When there are no queues to be had, as text.
+    pub fn new(engine: Engine, issuer: Issuer, clock: Clock) -> Result<Self, String> {
+        let hub = Hub::new(clock.clone());
+        Ok(Self {
             http_client: SharedHttpClient::new(engine.clone()),
             engine,
+            sockets_client: SharedHttpClient::new(hub.clone()),
+            hub,
+            queues: Queues::open(None, clock.clone())?,
+            trimmer: None,
             issuer,
             clock,
             cors: Cors::default(),
-        }
+        })
+    }
+
+    /// With everything kept in `folder`.
+    ///
+    /// # Errors
+    /// What in the folder can't be used.
+    pub fn kept_in(folder: &Path, clock: Clock) -> Result<Self, String> {
+        let file = folder.join("table.sqlite");
+        let engine = table::open_file(&file)?;
+        let issuer =
+            Issuer::kept_in(folder).map_err(|error| format!("the signing key can't be used: {error}"))?;
+        let trimmer = Trimmer::open(&file).map_err(|error| error.to_string())?;
+        let queues = Queues::open(Some(&folder.join("queues.sqlite")), clock.clone())?;
+        Ok(Self { queues, trimmer: Some(trimmer), ..Self::new(engine, issuer, clock)? })
     }
 }
 
@@ -43,6 +91,12 @@ pub struct Host {
     pub gateway: Gateway,
     pub store: Store,
     pub engine: Engine,
+    pub hub: Hub,
+    pub queues: Queues,
+    /// From the table's stream to `stream-fanout`.
+    pub fanout: StreamMapping,
+    /// The function that the mapping and the schedule invoke.
+    pub stream_fanout: StreamFanout,
     pub issuer: Issuer,
     pub tiers: Arc<Tiers>,
     pub clock: Clock,
@@ -52,10 +106,11 @@ impl Host {
     /// # Errors
     /// A bad tier file, as text.
     pub async fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { engine, http_client, issuer, clock, cors } = parts;
+        let Parts { engine, http_client, hub, sockets_client, queues, trimmer, issuer, clock, cors } = parts;
         let embedded = || Tiers::embedded().map_err(|error| error.to_string());
         let tiers = Arc::new(embedded()?);
         let store = table::store(http_client);
+        let sockets = sockets(sockets_client);
         let settings = Settings {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
@@ -65,14 +120,32 @@ impl Host {
         let functions = Functions {
             agents: Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
             authorizer: Authorizer::new(settings, store.clone(), embedded()?, clock.clone()).await,
+            webhooks: Webhooks::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
+            websocket: WebSocket::new(store.clone(), sockets.clone(), Arc::clone(&tiers), clock.clone()),
         };
+        let stream_fanout = StreamFanout::new(store.clone(), sockets, queues.queue(PARKED), clock.clone());
+        let function = stream_fanout.clone();
+        let function = Function::new(move |event: Value| {
+            let function = function.clone();
+            async move { function.handle(event).await }
+        });
+        let fanout = StreamMapping::new(engine.clone(), FANOUT, function, clock.clone(), trimmer);
         Ok(Self {
             gateway: Gateway::new(functions, clock.clone(), cors),
             store,
             engine,
+            hub,
+            queues,
+            fanout,
+            stream_fanout,
             issuer,
             tiers,
             clock,
         })
     }
+}
+
+/// The mapping's filter: `{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}`.
+fn is_agent(record: &Value) -> bool {
+    record["dynamodb"]["NewImage"]["entity"] == json!({"S": "agent"})
 }

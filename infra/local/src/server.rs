@@ -15,22 +15,23 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
 use crate::host::{Host, Parts};
-use crate::issuer::Issuer;
-use crate::{banner, control, pages, table};
+use crate::{banner, control, pages, schedule, socket};
 
 /// How long requests may take to finish after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Server {
-    host: Host,
+    host: Arc<Host>,
     base_url: String,
+    /// Turns true when the host is about to stop, which ends its sockets.
+    stopping: watch::Receiver<bool>,
 }
 
 /// Runs until SIGINT or SIGTERM.
@@ -50,8 +51,9 @@ pub async fn run(options: Options) -> Result<(), String> {
 pub struct Running {
     pub base_url: String,
     pub banner: String,
-    stopping: oneshot::Sender<()>,
+    stopping: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
+    background: Vec<JoinHandle<()>>,
     // Held until the end, so that no other process opens the table.
     _folder: DataFolder,
 }
@@ -68,17 +70,21 @@ pub async fn start(options: &Options) -> Result<Running, String> {
     })?;
     let base_url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
     let folder = DataFolder::open(options)?;
-    let host = open_host(folder.path(), cors).await?;
+    let host = Arc::new(open_host(folder.path(), cors).await?);
     let shown =
         if options.ephemeral { "kept nowhere".to_owned() } else { folder.path().display().to_string() };
     let banner = banner::text(&host, &base_url, &shown);
-    let server = Server { host, base_url: base_url.clone() };
-    let (stopping, stopped) = oneshot::channel();
+    let (stopping, stopped) = watch::channel(false);
+    let background =
+        vec![tokio::spawn(run_mapping(Arc::clone(&host))), tokio::spawn(schedule::run(Arc::clone(&host)))];
+    let server = Server { host, base_url: base_url.clone(), stopping: stopped.clone() };
     let router = axum::Router::new().fallback(answer).with_state(Arc::new(server));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-        let _ = stopped.await;
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let mut stopped = stopped;
+        let _ = stopped.wait_for(|stopping| *stopping).await;
     });
-    Ok(Running { base_url, banner, stopping, serving: tokio::spawn(serving.into_future()), _folder: folder })
+    let serving = tokio::spawn(serving.into_future());
+    Ok(Running { base_url, banner, stopping, serving, background, _folder: folder })
 }
 
 impl Running {
@@ -87,8 +93,16 @@ impl Running {
     /// # Errors
     /// When some do not in time.
     pub async fn stop(self) -> Result<(), String> {
-        let _ = self.stopping.send(());
-        match tokio::time::timeout(DRAIN_MAX, self.serving).await {
+        self.stopping.send_replace(true);
+        let drained = tokio::time::timeout(DRAIN_MAX, self.serving).await;
+        // What they had not done yet is in the table and the queues, and is done at the next start.
+        for task in &self.background {
+            task.abort();
+        }
+        for task in self.background {
+            let _ = task.await;
+        }
+        match drained {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(error.to_string()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -135,11 +149,15 @@ impl DataFolder {
     }
 }
 
+/// Feeds the stream to its function. It ends only if the table can't be read any more.
+async fn run_mapping(host: Arc<Host>) {
+    if let Err(error) = host.fanout.run().await {
+        tracing::error!(error, "the stream has stopped");
+    }
+}
+
 async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {
-    let engine = table::open_file(&folder.join("table.sqlite"))?;
-    let issuer =
-        Issuer::kept_in(folder).map_err(|error| format!("the signing key can't be used: {error}"))?;
-    let host = Host::new(Parts { cors, ..Parts::new(engine, issuer, Clock::system()) }).await?;
+    let host = Host::new(Parts { cors, ..Parts::kept_in(folder, Clock::system())? }).await?;
     entitle_demo_tenants(&host).await.map_err(|error| error.to_string())?;
     Ok(host)
 }
@@ -167,7 +185,10 @@ async fn wait_for_signal() -> Result<(), String> {
 }
 
 async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if parts.uri.path() == socket::PATH {
+        return socket::open(&server.host, &mut parts, server.stopping.clone()).await;
+    }
     // One byte over the limit, so that the gateway sees that there is more.
     let body = match to_bytes(body, BODY_MAX_BYTES + 1).await {
         Ok(body) => body,

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::{Agent, AgentView, Content, NewAgent, Stamp, Status, TransferDocument};
 use crate::error::{Error, Result};
 use crate::id::UserId;
-use crate::json::{self, remove};
+use crate::json;
 use crate::patch::Patch;
-use crate::violation::{Violation, pointer_segment};
+use crate::violation::Violation;
 
 /// The members that clients write. All others are the service's.
 const CONTENT_FIELDS: [&str; 5] = ["name", "description", "tags", "metadata", "config"];
@@ -42,7 +42,9 @@ fn merged(agent: &Agent, patch: &Value) -> Result<Value> {
     };
     let owned: Vec<_> = members.keys().filter(|name| !CONTENT_FIELDS.contains(&name.as_str())).collect();
     if !owned.is_empty() {
-        return Err(Error::Invalid(owned.into_iter().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()));
+        return Err(Error::Invalid(
+            owned.into_iter().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect(),
+        ));
     }
     let mut document = Value::Object(content_members(&agent.content)?);
     json_patch::merge(&mut document, patch);
@@ -93,13 +95,6 @@ fn content_members(content: &Content) -> Result<Map<String, Value>> {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) | Err(_) => Err(Error::internal("content is no JSON object")),
     }
-}
-
-fn unknown(name: &str) -> Violation {
-    let pointer = format!("/{}", pointer_segment(name));
-    let fix = remove(&pointer);
-    Violation::new(pointer, "unknown_field", "no such member, or one that only the service writes")
-        .mended_by(fix)
 }
 
 /// `content`, if it is other than the agent's.
@@ -209,7 +204,9 @@ pub fn duplicate(agent: &Agent, said: Value) -> Result<NewAgent> {
         document.insert("key".to_owned(), key);
     }
     if !members.is_empty() {
-        return Err(Error::Invalid(members.keys().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()));
+        return Err(Error::Invalid(
+            members.keys().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect(),
+        ));
     }
     NewAgent::read(Value::Object(document))
 }
@@ -222,20 +219,6 @@ fn copy_of(name: &str) -> String {
         .zip(0..super::content::NAME_MAX)
         .map(|(character, _)| character)
         .collect()
-}
-
-/// Checks the body of an action that has none to say.
-///
-/// # Errors
-/// [`Error::Invalid`] for anything but an empty object.
-pub fn nothing_said(said: &Value) -> Result<()> {
-    match said {
-        Value::Object(members) if members.is_empty() => Ok(()),
-        Value::Object(members) => {
-            Err(Error::Invalid(members.keys().take(UNKNOWN_MAX).map(|name| unknown(name)).collect()))
-        }
-        _ => Err(Error::Invalid(vec![Violation::new("", "wrong_type", "must be an empty object or absent")])),
-    }
 }
 
 /// The user whom a transfer names.

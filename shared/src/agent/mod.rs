@@ -70,7 +70,33 @@ impl Status {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Head {
     Live(Box<Agent>),
-    Deleted { rev: u64, expires_at: Timestamp },
+    Deleted(Tombstone),
+}
+
+/// What a deletion leaves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tombstone {
+    pub rev: u64,
+    pub at: Timestamp,
+    pub by: UserId,
+    pub expires_at: Timestamp,
+}
+
+impl Head {
+    /// The agent, if it is not deleted.
+    pub fn agent(&self) -> Option<&Agent> {
+        match self {
+            Self::Live(agent) => Some(agent),
+            Self::Deleted(_) => None,
+        }
+    }
+
+    pub fn rev(&self) -> u64 {
+        match self {
+            Self::Live(agent) => agent.rev,
+            Self::Deleted(tombstone) => tombstone.rev,
+        }
+    }
 }
 
 /// The request that created an agent, as its head remembers it: eight bytes for the key under

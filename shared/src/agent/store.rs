@@ -103,7 +103,7 @@ pub async fn insert(
 pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Stored> {
     match get_head(store, tenant, id).await? {
         Some((Head::Live(agent), memory)) => Ok(Stored { agent: *agent, memory }),
-        Some((Head::Deleted { .. }, _)) | None => Err(Error::NotFound("agent")),
+        Some((Head::Deleted(_), _)) | None => Err(Error::NotFound("agent")),
     }
 }
 
@@ -117,6 +117,25 @@ pub async fn get_head(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<
     };
     let memory = head::memory(&item);
     Ok(Some((head::parse(item)?, memory)))
+}
+
+/// What a stream's image of an item says: whose and which agent's head it is, and the head. None of an
+/// item that is no agent's head, or of no item.
+///
+/// # Errors
+/// [`Error::Internal`] for a head that can't be read.
+pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, AgentId, Head)>> {
+    use serde_dynamo::AttributeValue::S;
+
+    if !matches!(image.get("entity"), Some(S(entity)) if entity == head::ENTITY) {
+        return Ok(None);
+    }
+    let key = match image.get(keys::PK) {
+        Some(S(key)) => keys::split_agent_partition(key),
+        Some(_) | None => None,
+    };
+    let (tenant, id) = key.ok_or_else(|| Error::internal("an image has no agent's key"))?;
+    Ok(Some((tenant, id, head::parse(image)?)))
 }
 
 /// Makes `stored` into `after`, which must be one rev on. Attributes that this release does not know
@@ -240,7 +259,7 @@ fn moved_on(item: Item, operation: Operation) -> Result<Written> {
     }
     match head::parse(item)? {
         Head::Live(agent) => Ok(Written::Landed(agent)),
-        Head::Deleted { .. } => Ok(Written::Done),
+        Head::Deleted(_) => Ok(Written::Done),
     }
 }
 

@@ -21,7 +21,7 @@ pub const GSI2_SK: &str = "GSI2SK";
 pub const TTL: &str = "ttl";
 
 /// Into how many partitions the index of tenants is spread.
-const TENANT_SHARDS: u8 = 16;
+pub const TENANT_SHARDS: u8 = 16;
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +44,50 @@ pub fn tenant(tenant: &TenantId) -> Key {
 /// The tenant's place in the index of all tenants.
 pub fn tenant_in_index(tenant: &TenantId) -> Key {
     let shard = crate::id::digest(&[tenant.as_str()])[0] % TENANT_SHARDS;
-    Key { pk: format!("TEN#{shard}"), sk: tenant.to_string() }
+    Key { pk: tenant_shard(shard), sk: tenant.to_string() }
 }
 
 pub fn agent_head(tenant: &TenantId, id: &AgentId) -> Key {
     Key { pk: format!("T#{tenant}#A#{id}"), sk: "#H".to_owned() }
+}
+
+/// The tenant and the id in a partition of [`agent_head`].
+pub fn split_agent_partition(partition: &str) -> Option<(TenantId, AgentId)> {
+    let (tenant, id) = partition.strip_prefix("T#")?.split_once("#A#")?;
+    Some((tenant.parse().ok()?, id.parse().ok()?))
+}
+
+/// What an agent's change at `rev` was.
+pub fn agent_audit(tenant: &TenantId, id: &AgentId, rev: u64) -> Key {
+    Key { sk: audit_sort_key(rev), ..agent_head(tenant, id) }
+}
+
+/// What the sort keys of [`agent_audit`] begin with.
+pub const AUDIT_PREFIX: &str = "R#";
+
+/// Sorts as `rev` does.
+pub fn audit_sort_key(rev: u64) -> String {
+    format!("{AUDIT_PREFIX}{rev:012}")
+}
+
+/// The segment of a tenant's event log that begins with `first`.
+pub fn event_segment(tenant: &TenantId, first: u64) -> Key {
+    Key { pk: format!("T#{tenant}#E"), sk: format!("{first:015}") }
+}
+
+/// A tenant's socket.
+pub fn connection(tenant: &TenantId, connection: &str) -> Key {
+    Key { pk: format!("T#{tenant}#C"), sk: connection.to_owned() }
+}
+
+/// A ticket to open a socket with, by the digest of its secret.
+pub fn ticket(tenant: &TenantId, digest: &str) -> Key {
+    Key { pk: format!("T#{tenant}#I#{digest}"), sk: "I".to_owned() }
+}
+
+/// The partition of GSI2 that has a shard of the tenants.
+pub fn tenant_shard(shard: u8) -> String {
+    format!("TEN#{shard}")
 }
 
 /// The partition of GSI1 that lists a tenant's agents.

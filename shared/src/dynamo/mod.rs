@@ -57,7 +57,7 @@ pub(crate) fn to_item(value: &impl Serialize) -> Result<Item> {
 }
 
 /// An item as a `T`. Attributes that `T` does not know are passed over: a newer release wrote them.
-pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T> {
+pub(crate) fn from_item<T: DeserializeOwned>(item: impl Into<serde_dynamo::Item>) -> Result<T> {
     serde_dynamo::from_item(item).map_err(|_| Error::internal("a stored item has another shape"))
 }
 

@@ -13,9 +13,12 @@ use crate::error::{Error, Result};
 use crate::json;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::patch::{Dialect, Patch};
+use crate::violation::Violation;
 
 /// An Idempotency-Key's greatest length in characters.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
+/// The most unknown members that one answer lists.
+const UNKNOWN_MAX: usize = 50;
 
 /// An accepted request.
 #[derive(Debug)]
@@ -84,6 +87,20 @@ impl Call {
     /// As [`Call::json`].
     pub fn json_or_empty(&self) -> Result<Value> {
         if self.body.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { self.json() }
+    }
+
+    /// Checks the body of an action that has nothing to say: an empty object, or none.
+    ///
+    /// # Errors
+    /// As [`Call::json`]; [`Error::Invalid`] for anything else.
+    pub fn nothing_said(&self) -> Result<()> {
+        let violations = match self.json_or_empty()? {
+            Value::Object(members) => {
+                members.keys().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect()
+            }
+            _ => vec![Violation::new("", "wrong_type", "must be an empty object or absent")],
+        };
+        if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
     }
 
     /// The body as a patch; its media type is judged before anything else of the request.

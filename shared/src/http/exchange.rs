@@ -1,9 +1,9 @@
-//! One request and its answer: [`open`] decides whether a handler sees the request at all, and
+//! One request and its answer: [`serve`] puts the steps together, [`open`] decides whether a handler sees the request at all, and
 //! [`Exchange::close`] turns what the handler said into the answer, with the headers that every
 //! answer has, and the one log line.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
@@ -11,6 +11,7 @@ use lambda_http::{Body, Request, RequestExt, Response};
 
 use super::call::Call;
 use super::caller::Caller;
+use super::cors::Cors;
 use super::problem::{Problem, ProblemCode};
 use super::reply::{PROBLEM_JSON, Reply};
 use super::routes::{self, Access, Found, Function, Route};
@@ -20,14 +21,36 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub struct Exchange {
+struct Exchange {
     request_id: String,
     method: http::Method,
     route: Option<&'static Route>,
 }
 
+/// Answers `request` for `function`: `dispatch` sees it only if it is accepted.
+pub async fn serve<F: Future<Output = Result<Reply>>>(
+    function: Function,
+    request: Request,
+    cors: &Cors,
+    now: Timestamp,
+    dispatch: impl FnOnce(Call) -> F,
+) -> Response<Body> {
+    if let Some(preflight) = cors.preflight(&request) {
+        return preflight;
+    }
+    let origin = request.headers().get(ORIGIN).cloned();
+    let (exchange, admitted) = open(function, request, now);
+    let outcome = match admitted {
+        Ok(call) => dispatch(call).await.map_err(Problem::from),
+        Err(problem) => Err(problem),
+    };
+    let mut answer = exchange.close(outcome);
+    cors.mark(origin.as_ref(), answer.headers_mut());
+    answer
+}
+
 /// Accepts `request` for `function`, or says why not.
-pub fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Result<Call, Problem>) {
+fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Result<Call, Problem>) {
     let (request_id, caller) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {
             (context.request_id.clone().unwrap_or_default(), Caller::from_context(&context.authorizer.fields))
@@ -82,7 +105,7 @@ fn into_bytes(body: Body) -> Bytes {
 
 impl Exchange {
     /// The answer.
-    pub fn close(self, outcome: Result<Reply, Problem>) -> Response<Body> {
+    fn close(self, outcome: Result<Reply, Problem>) -> Response<Body> {
         let (status, mut headers, body) = match outcome {
             Ok(reply) => (reply.status, reply.headers, reply.body),
             Err(problem) => self.refuse(problem),

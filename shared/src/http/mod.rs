@@ -15,6 +15,6 @@ mod reply;
 pub mod routes;
 
 pub use call::{Call, Parameters};
-pub use exchange::{Exchange, open};
+pub use exchange::serve;
 pub use problem::Problem;
 pub use reply::{JSON, PROBLEM_JSON, Reply};

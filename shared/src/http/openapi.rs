@@ -71,9 +71,12 @@ struct ProblemDocument {
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
-    let Operation::Agents(operation) = route.operation;
+    let name = match route.operation {
+        Operation::Agents(operation) => format!("{operation:?}"),
+        Operation::Webhooks(operation) => format!("{operation:?}"),
+    };
     let mut described = json!({
-        "operationId": format!("{}{operation:?}", route.operation.function().name()),
+        "operationId": format!("{}{name}", route.operation.function().name()),
         "summary": route.summary,
         "tags": [route.operation.function().name()],
         "parameters": path_parameters(route).chain(route.parameters.iter().map(parameter)).collect::<Vec<_>>(),

@@ -17,6 +17,7 @@ pub enum ProblemCode {
     MalformedBody,
     InvalidParameter,
     InvalidCursor,
+    CursorExpired,
     Unauthorized,
     InsufficientScope,
     EntitlementExceeded,
@@ -38,10 +39,11 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedBody,
         Self::InvalidParameter,
         Self::InvalidCursor,
+        Self::CursorExpired,
         Self::Unauthorized,
         Self::InsufficientScope,
         Self::EntitlementExceeded,
@@ -100,6 +102,12 @@ impl ProblemCode {
                 S::BAD_REQUEST,
                 "The cursor does not belong to this query",
                 "Use next_cursor with the very query that gave it, or start again without a cursor.",
+            ),
+            Self::CursorExpired => (
+                "cursor_expired",
+                S::GONE,
+                "The events after the cursor are no longer kept",
+                "Start again without `after`, and read the resources as they stand.",
             ),
             Self::Unauthorized => (
                 "unauthorized",
@@ -295,6 +303,7 @@ impl From<Error> for Problem {
                 Self::new(P::InvalidParameter, format!("{name}: {detail}."))
             }
             Error::InvalidCursor => Self::new(P::InvalidCursor, P::InvalidCursor.advice()),
+            Error::CursorExpired => Self::new(P::CursorExpired, P::CursorExpired.advice()),
             Error::Invalid(violations) => Self::listing(P::ValidationFailed, violations),
             Error::Entitlement(violations) => Self::listing(P::EntitlementExceeded, violations),
             Error::KeyTaken => Self::new(P::KeyTaken, "The tenant has an agent with this key."),

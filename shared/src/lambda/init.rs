@@ -5,10 +5,13 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::connection::post::Sockets;
 use crate::dynamo::Store;
 use crate::http::cors::{BadOrigin, Cors};
+use crate::queue::Queue;
 
 /// How long one attempt at a call may take, and all of them: the gateway waits 29 seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,25 +22,70 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 #[error("the environment variable {0} is not set")]
 pub struct MissingVariable(pub &'static str);
 
+/// The clients of a function: one configuration, one connection pool, one TLS stack.
+#[derive(Debug)]
+pub struct Clients {
+    config: aws_config::SdkConfig,
+}
+
+impl Clients {
+    /// In the environment's region and with its credentials.
+    pub async fn from_env() -> Self {
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client)
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self { config }
+    }
+
+    /// The table that `TABLE_NAME` names.
+    ///
+    /// # Errors
+    /// [`MissingVariable`].
+    pub fn store(&self) -> Result<Store, MissingVariable> {
+        Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), required("TABLE_NAME")?))
+    }
+
+    /// The queue whose URL the variable has.
+    ///
+    /// # Errors
+    /// [`MissingVariable`].
+    pub fn queue(&self, variable: &'static str) -> Result<Queue, MissingVariable> {
+        Ok(Queue::new(aws_sdk_sqs::Client::new(&self.config), required(variable)?))
+    }
+
+    /// The sockets of the API whose `@connections` are below `CONNECTIONS_URL`.
+    ///
+    /// # Errors
+    /// [`MissingVariable`].
+    pub fn sockets(&self) -> Result<Sockets, MissingVariable> {
+        let config = aws_sdk_apigatewaymanagement::config::Builder::from(&self.config)
+            .endpoint_url(required("CONNECTIONS_URL")?)
+            // Posts have a patience of their own.
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Ok(Sockets::new(aws_sdk_apigatewaymanagement::Client::from_conf(config)))
+    }
+}
+
+fn required(name: &'static str) -> Result<String, MissingVariable> {
+    std::env::var(name).map_err(|_| MissingVariable(name))
+}
+
 /// The table that `TABLE_NAME` names, in the environment's region and with its credentials.
 ///
 /// # Errors
 /// [`MissingVariable`].
 pub async fn store_from_env() -> Result<Store, MissingVariable> {
-    let table = std::env::var("TABLE_NAME").map_err(|_| MissingVariable("TABLE_NAME"))?;
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client)
-        .timeout_config(timeouts)
-        .load()
-        .await;
-    Ok(Store::new(aws_sdk_dynamodb::Client::new(&config), table))
+    Clients::from_env().await.store()
 }
 
 /// The origins that `CORS_ORIGINS` lists, separated by commas; none where it is not set.

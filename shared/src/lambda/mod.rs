@@ -4,4 +4,4 @@
 mod init;
 pub mod rest;
 
-pub use init::{MissingVariable, cors_from_env, https_connector, init_tracing, store_from_env};
+pub use init::{Clients, MissingVariable, cors_from_env, https_connector, init_tracing, store_from_env};

@@ -11,6 +11,7 @@ use crate::dynamo::transact::{Patience, is_conflict};
 use crate::dynamo::{Item, Store, built, from_item, keys, number, text};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
+use crate::page::Page;
 use crate::tier::{Entitlements, Overrides};
 
 const ENTITY: &str = "tenant";
@@ -31,6 +32,35 @@ struct TenantItem {
 /// As the database's.
 pub async fn get(store: &Store, tenant: &TenantId) -> Result<Option<Tenant>> {
     store.get(&keys::tenant(tenant)).await?.map(parse).transpose()
+}
+
+/// A page of the tenants in a shard of the index, in order. `after` is the tenant that the page before
+/// ended with; the page's cursor is the one to go on with.
+///
+/// # Errors
+/// As the database's.
+pub async fn list_shard(store: &Store, shard: u8, after: Option<&str>) -> Result<Page<TenantId>> {
+    let start = after.and_then(|tenant| tenant.parse().ok()).map(|tenant: TenantId| {
+        let mut key = keys::tenant(&tenant).to_item();
+        key.insert(keys::GSI2_PK.to_owned(), text(keys::tenant_shard(shard)));
+        key.insert(keys::GSI2_SK.to_owned(), text(tenant.as_str()));
+        key
+    });
+    let output = store
+        .client
+        .query()
+        .table_name(&store.table)
+        .index_name(keys::GSI2)
+        .key_condition_expression("GSI2PK = :shard")
+        .expression_attribute_values(":shard", text(keys::tenant_shard(shard)))
+        .set_exclusive_start_key(start)
+        .send()
+        .await?;
+    let name = |item: &Item| item.get(keys::GSI2_SK).and_then(|name| name.as_s().ok()).cloned();
+    let next_cursor = output.last_evaluated_key.as_ref().and_then(name);
+    let items = output.items.unwrap_or_default();
+    let items = items.iter().filter_map(|item| name(item)?.parse().ok()).collect();
+    Ok(Page { items, next_cursor })
 }
 
 /// Sets tier and overrides, whatever they were.

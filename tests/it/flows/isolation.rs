@@ -1,6 +1,8 @@
 //! Another tenant's resources answer exactly like unknown ones, on every route that names one.
 
-use agent_management::http::routes::{AgentsOperation as Agents, Operation, ROUTES, Route};
+use agent_management::http::routes::{
+    AgentsOperation as Agents, Operation, ROUTES, Route, WebhooksOperation as Webhooks,
+};
 use harness::{App, Client, an_agent};
 use http::Method;
 use serde_json::json;
@@ -14,7 +16,12 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
     let path = path.replace("{code}", "not_found");
     let method: Method = route.method.as_str().parse().expect("a method");
     let request = client.request(method, &path).header("if-match", "*");
-    let Operation::Agents(operation) = route.operation;
+    let operation = match route.operation {
+        Operation::Agents(operation) => operation,
+        Operation::Webhooks(Webhooks::Events | Webhooks::Audit | Webhooks::CreateTicket) => {
+            return request.send().await.to_string();
+        }
+    };
     let request = match operation {
         Agents::Live
         | Agents::Ready

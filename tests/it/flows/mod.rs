@@ -1,5 +1,6 @@
 mod bad_input;
 mod cors;
+mod fanout;
 mod fixes;
 mod isolation;
 mod model;

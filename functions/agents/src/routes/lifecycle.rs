@@ -47,7 +47,7 @@ pub async fn transfer(agents: &Agents, call: &Call) -> Result<Reply> {
 fn action(call: &Call) -> Result<(&agent_management::id::UserId, Precondition)> {
     call.parameters(&[])?;
     let precondition = Precondition::read(&call.headers)?;
-    change::nothing_said(&call.json_or_empty()?)?;
+    call.nothing_said()?;
     Ok((&call.caller()?.user, precondition))
 }
 

@@ -1,7 +1,7 @@
 //! `POST /v1/agents/validate` and `POST /v1/agents/{id}/validate`: everything that is wrong, and
 //! nothing saved.
 
-use agent_management::agent::{self, Agent, Head, NewAgent, change, store};
+use agent_management::agent::{self, Agent, Head, NewAgent, store};
 use agent_management::error::{Error, Result};
 use agent_management::http::documents::Verdict;
 use agent_management::http::{Call, Reply};
@@ -38,7 +38,7 @@ pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
 pub async fn validate_draft(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     call.parameters(&[])?;
-    change::nothing_said(&call.json_or_empty()?)?;
+    call.nothing_said()?;
     let id: AgentId = call.param("id", "agent")?;
     let stored = store::get(&agents.store, &caller.tenant, &id).await?;
     let (_, entitlements) = agents.usage(&caller.tenant).await?;

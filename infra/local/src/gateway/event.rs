@@ -134,6 +134,79 @@ pub fn authorizer(request: &Request<Bytes>, request_id: &str) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
+/// A REQUEST authorizer's event for a handshake.
+pub fn socket_authorizer(handshake: &Request<()>, connection_id: &str, now: Timestamp) -> Vec<u8> {
+    let query = query(handshake);
+    let event = serde_json::json!({
+        "type": "REQUEST",
+        "methodArn": format!("arn:aws:execute-api:us-east-1:{ACCOUNT_ID}:{API_ID}/{STAGE}/$connect"),
+        "headers": single(handshake.headers()),
+        "multiValueHeaders": multiple(handshake.headers()),
+        "queryStringParameters": last_of_each(&query).unwrap_or_default(),
+        "multiValueQueryStringParameters": all_of_each(&query).unwrap_or_default(),
+        "stageVariables": {},
+        "requestContext": socket_context(SocketRoute::Connect, connection_id, None, now),
+    });
+    event.to_string().into_bytes()
+}
+
+/// A route of a WebSocket API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketRoute {
+    Connect,
+    Disconnect,
+    Default,
+}
+
+/// The event of a WebSocket API's route.
+pub fn socket(
+    route: SocketRoute,
+    connection_id: &str,
+    authorizer: &CallerContext,
+    body: Option<&str>,
+    now: Timestamp,
+) -> Vec<u8> {
+    let event = serde_json::json!({
+        "requestContext": socket_context(route, connection_id, Some(authorizer), now),
+        "body": body,
+        "isBase64Encoded": false,
+    });
+    event.to_string().into_bytes()
+}
+
+fn socket_context(
+    route: SocketRoute,
+    connection_id: &str,
+    authorizer: Option<&CallerContext>,
+    now: Timestamp,
+) -> serde_json::Value {
+    let (route_key, event_type) = match route {
+        SocketRoute::Connect => ("$connect", "CONNECT"),
+        SocketRoute::Disconnect => ("$disconnect", "DISCONNECT"),
+        SocketRoute::Default => ("$default", "MESSAGE"),
+    };
+    let now_ms = now.as_millisecond();
+    let mut context = serde_json::json!({
+        "routeKey": route_key,
+        "eventType": event_type,
+        "messageDirection": "IN",
+        "stage": STAGE,
+        "apiId": API_ID,
+        "domainName": "localhost",
+        "connectionId": connection_id,
+        "connectedAt": now_ms,
+        "requestTimeEpoch": now_ms,
+        "requestId": format!("{connection_id}-{now_ms}"),
+        "extendedRequestId": format!("{connection_id}-{now_ms}"),
+        "identity": {"sourceIp": IDENTITY.source_ip},
+        "messageId": if route == SocketRoute::Default { Some(format!("{connection_id}-{now_ms}")) } else { None },
+    });
+    if let Some(authorizer) = authorizer {
+        context["authorizer"] = authorizer.as_ref().clone();
+    }
+    context
+}
+
 fn single(headers: &HeaderMap) -> BTreeMap<&str, Cow<'_, str>> {
     headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
 }
@@ -147,7 +220,7 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-fn query(request: &Request<Bytes>) -> Vec<(String, String)> {
+fn query<B>(request: &Request<B>) -> Vec<(String, String)> {
     let query = request.uri().query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }

@@ -1,4 +1,4 @@
-//! API Gateway's REST front on one machine: a request becomes a real proxy event, passes the
+//! API Gateway's fronts on one machine. [`socket`] is the WebSocket API; this is REST: a request becomes a real proxy event, passes the
 //! authorizer and its cache, reaches the function that the route table names, and its answer
 //! becomes a response.
 //!
@@ -8,6 +8,7 @@
 
 mod authorization;
 mod event;
+mod socket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,8 +28,11 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_runtime::Context;
+use webhooks::Webhooks;
+use websocket::WebSocket;
 
 use authorization::AuthorizerCache;
+pub use socket::{Admitted, Refused};
 
 /// API Gateway's limit on a request's body.
 pub const BODY_MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -41,6 +45,8 @@ const REQUEST_LINE_MAX_BYTES: usize = 10_240;
 pub struct Functions {
     pub agents: Agents,
     pub authorizer: Authorizer,
+    pub webhooks: Webhooks,
+    pub websocket: WebSocket,
 }
 
 /// The gateway.
@@ -120,6 +126,7 @@ impl Gateway {
         let event: ApiGatewayProxyRequest = serde_json::from_slice(&json).map_err(|error| failed(&error))?;
         let answer = match route.operation.function() {
             Function::Agents => rest::answer(&self.functions.agents, event, Context::default()).await,
+            Function::Webhooks => rest::answer(&self.functions.webhooks, event, Context::default()).await,
         };
         let answer = answer.map_err(|error| failed(error.as_ref()))?;
         let answer: ApiGatewayProxyResponse =

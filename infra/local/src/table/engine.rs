@@ -2,6 +2,7 @@
 //! one place under the SDK where tests count, check and break requests.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -12,11 +13,14 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 /// The database as the SDK's HTTP client.
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
+    /// Counts writes, for those who wait for one.
+    writes: Arc<watch::Sender<u64>>,
 }
 
 impl fmt::Debug for Engine {
@@ -27,11 +31,16 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, writes: Arc::new(watch::Sender::new(0)) }
     }
 
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// Counts the writes that were made through this engine.
+    pub fn writes(&self) -> watch::Receiver<u64> {
+        self.writes.subscribe()
     }
 
     /// Answers one request of DynamoDB's JSON protocol: the HTTP status and the body.
@@ -55,6 +64,9 @@ impl Engine {
             "DescribeTimeToLive" => reply(body, |request| database.describe_time_to_live(request)),
             _ => Err(DynoxideError::ValidationException(format!("{operation} is not offered here"))),
         };
+        if is_write(operation) {
+            self.writes.send_modify(|count| *count += 1);
+        }
         match answer {
             Ok(body) => (200, body),
             Err(error) => (error.status_code(), error.to_json()),
@@ -69,6 +81,10 @@ fn reply<Q: DeserializeOwned, A: Serialize>(
     let malformed = |error: serde_json::Error| DynoxideError::ValidationException(error.to_string());
     let answer = run(serde_json::from_str(body).map_err(malformed)?)?;
     serde_json::to_string(&answer).map_err(malformed)
+}
+
+fn is_write(operation: &str) -> bool {
+    matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems")
 }
 
 /// The operation that a request's target header names.

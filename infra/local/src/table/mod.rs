@@ -3,11 +3,12 @@
 
 mod engine;
 mod schema;
+pub mod stream;
 
 use std::path::Path;
 
 use agent_management::dynamo::{Store, keys};
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use serde_json::json;
 
@@ -53,7 +54,7 @@ pub fn store(http_client: SharedHttpClient) -> Store {
         .retry_partition(retries)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .allow_no_auth()
         .endpoint_url("http://dynamodb.localhost")
         .http_client(http_client)
         .build();

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::operations::Operations;
-use crate::agent::{Agent, Content, Creation, Head, Stamp, Status};
+use crate::agent::{Agent, Content, Creation, Head, Stamp, Status, Tombstone};
 use crate::clock::rfc3339;
 use crate::dynamo::{Item, from_item, keys, to_item};
 use crate::error::{Error, Result};
 use crate::id::{AgentKey, TenantId, UserId};
 
-const ENTITY: &str = "agent";
+pub(super) const ENTITY: &str = "agent";
 /// The attribute that remembers the creating request.
 pub(super) const CREATION: &str = "creation";
 /// The attribute that remembers the last operations.
@@ -146,12 +146,18 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
     })
 }
 
-pub(super) fn parse(item: Item) -> Result<Head> {
+pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
+    let item: serde_dynamo::Item = item.into();
     if item.contains_key("deleted_at") {
         let tombstone: TombstoneItem = from_item(item)?;
         let expires_at = Timestamp::from_second(tombstone.ttl)
             .map_err(|_| Error::internal("a stored time cannot be read"))?;
-        return Ok(Head::Deleted { rev: tombstone.rev, expires_at });
+        return Ok(Head::Deleted(Tombstone {
+            rev: tombstone.rev,
+            at: instant(&tombstone.deleted_at)?,
+            by: tombstone.updated_by,
+            expires_at,
+        }));
     }
     let head: HeadItem = from_item(item)?;
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");

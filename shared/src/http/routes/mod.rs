@@ -129,12 +129,14 @@ pub enum QuotaClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     Agents,
+    Webhooks,
 }
 
 impl Function {
     pub fn name(self) -> &'static str {
         match self {
             Self::Agents => "agents",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -144,12 +146,14 @@ impl Function {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Agents(AgentsOperation),
+    Webhooks(WebhooksOperation),
 }
 
 impl Operation {
     pub fn function(self) -> Function {
         match self {
             Self::Agents(_) => Function::Agents,
+            Self::Webhooks(_) => Function::Webhooks,
         }
     }
 }
@@ -180,6 +184,13 @@ pub enum AgentsOperation {
     Models,
     Entitlements,
     Usage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhooksOperation {
+    Events,
+    Audit,
+    CreateTicket,
 }
 
 impl Route {

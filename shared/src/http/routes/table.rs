@@ -4,12 +4,14 @@ use schemars::{JsonSchema, json_schema};
 
 use super::{
     AgentsOperation as Agents, Answer, Body, Content, Method, Operation, Parameter, ParameterSchema, Place,
-    Route, SchemaOf,
+    Route, SchemaOf, WebhooksOperation as Webhooks,
 };
 use crate::agent::config::ToolSettings;
 use crate::agent::{
     AgentDocument, AgentView, DuplicateDocument, FIELDS, SUMMARY_FIELDS, Summary, TransferDocument,
 };
+use crate::connection::TicketDocument;
+use crate::event::{AuditEntry, EventType, LoggedEvent};
 use crate::http::caller::Scope;
 use crate::http::documents::{
     Anything, EntitlementsDocument, HealthDocument, Items, NothingSaid, OfferedModel, UsageDocument, Verdict,
@@ -115,6 +117,25 @@ const FORCE: Parameter = query(
     "Delete the agent although others depend on it.",
 );
 
+const AFTER: Parameter = query(
+    "after",
+    r#"{"type": "string", "minLength": 1}"#,
+    "A `cursor` of an event or a socket; absent means the oldest event that the tier keeps.",
+);
+const TYPES: Parameter = Parameter {
+    name: "types",
+    place: Place::Query,
+    is_required: false,
+    schema: ParameterSchema::SomeOf(&EventType::NAMES),
+    description: "Types of events, separated by commas; absent means all.",
+};
+const LAST: Parameter = query(
+    "last",
+    r#"{"type": "integer", "minimum": 1, "maximum": 100}"#,
+    "Only so many of the newest events, oldest first. Not together with `after` or `limit`.",
+);
+const AGENT: Parameter = query("agent", r#"{"type": "string"}"#, "The id of the agent whose events to list.");
+
 /// What every route with a resource in its path refuses.
 const OF_ONE: &[ProblemCode] = &[P::NotFound];
 /// What every change of one agent refuses.
@@ -125,6 +146,10 @@ const CREATION: &[ProblemCode] = &[P::KeyTaken, P::Deleted, P::IdempotencyKeyReu
 
 const fn agents(operation: Agents) -> Operation {
     Operation::Agents(operation)
+}
+
+const fn webhooks(operation: Webhooks) -> Operation {
+    Operation::Webhooks(operation)
 }
 
 /// Every route of the public API.
@@ -331,4 +356,34 @@ pub static ROUTES: &[Route] = &[
         "How much of it is used",
     )
     .answering(&[json(200, "The usage", schema::<UsageDocument>())]),
+    Route::scoped(
+        Method::Get,
+        "/v1/agents/{id}/audit",
+        webhooks(Webhooks::Audit),
+        Scope::AgentsRead,
+        "Who changed what about an agent, newest first",
+    )
+    .with(&[LIMIT, CURSOR])
+    .answering(&[json(200, "A page", schema::<Page<AuditEntry>>())])
+    .refusing(&[OF_ONE, &[P::InvalidCursor]]),
+    Route::scoped(
+        Method::Get,
+        "/v1/events",
+        webhooks(Webhooks::Events),
+        Scope::EventsRead,
+        "The tenant's events, oldest first",
+    )
+    .with(&[AFTER, TYPES, AGENT, LIMIT, LAST])
+    .answering(&[json(200, "A page; `next_cursor` is null at the log's end", schema::<Page<LoggedEvent>>())])
+    .refusing(&[&[P::InvalidCursor, P::CursorExpired]]),
+    Route::scoped(
+        Method::Post,
+        "/v1/ws-tickets",
+        webhooks(Webhooks::CreateTicket),
+        Scope::EventsRead,
+        "Get a ticket to open a socket with: good once, for 60 seconds",
+    )
+    .only_reading()
+    .reading(Body::Optional(schema::<NothingSaid>()))
+    .answering(&[json(201, "The ticket", schema::<TicketDocument>())]),
 ];

@@ -1,0 +1,75 @@
+//! A batch of the stream: its records become changes, tenant by tenant. One that can't be read is
+//! parked and passed, so that it does not hold up what comes after it.
+
+use agent_management::agent::store::read_image;
+use agent_management::error::{Error, Result};
+use agent_management::event::{self, Change};
+use agent_management::id::TenantId;
+use aws_lambda_events::event::dynamodb::EventRecord;
+use futures_util::StreamExt;
+use serde_json::json;
+
+use crate::StreamFanout;
+
+/// How many tenants of a batch are served at once.
+const TENANTS_AT_ONCE: usize = 8;
+
+/// Where a batch has to go on, and why.
+#[derive(Debug)]
+pub struct Failed {
+    pub sequence_number: String,
+    pub error: Error,
+}
+
+/// A tenant's part of a batch, in order.
+struct Part {
+    tenant: TenantId,
+    changes: Vec<Change>,
+    /// Where the part's first record stands in the batch.
+    first: usize,
+}
+
+pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result<(), Failed> {
+    let numbers: Vec<String> =
+        records.iter().map(|record| record.change.sequence_number.clone().unwrap_or_default()).collect();
+    let failed = |index: usize, error| Failed { sequence_number: numbers[index].clone(), error };
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, record) in records.into_iter().enumerate() {
+        match read(record) {
+            Ok(None) => {}
+            Ok(Some((tenant, change))) => match parts.iter_mut().find(|part| part.tenant == tenant) {
+                Some(part) => part.changes.push(change),
+                None => parts.push(Part { tenant, changes: vec![change], first: index }),
+            },
+            Err(error) => {
+                park(fanout, &numbers[index], &error).await.map_err(|error| failed(index, error))?;
+            }
+        }
+    }
+    let served = futures_util::stream::iter(parts).map(|part| async move {
+        let outcome = fanout.announce(&part.tenant, part.changes).await;
+        outcome.map_err(|error| (part.first, error))
+    });
+    let outcomes: Vec<_> = served.buffer_unordered(TENANTS_AT_ONCE).collect().await;
+    // Stop at the first failed record: the stream resumes there, and what comes again is known.
+    match outcomes.into_iter().filter_map(Result::err).min_by_key(|(first, _)| *first) {
+        None => Ok(()),
+        Some((first, error)) => Err(failed(first, error)),
+    }
+}
+
+/// The change that a record is; none if it is none that is announced.
+fn read(record: EventRecord) -> Result<Option<(TenantId, Change)>> {
+    // The mapping's filter passes agents only; a removal is the end of a tombstone, which was one.
+    let Some((tenant, id, after)) = read_image(record.change.new_image)? else {
+        return Ok(None);
+    };
+    let before = read_image(record.change.old_image)?.map(|(_, _, before)| before);
+    Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| (tenant, change)))
+}
+
+async fn park(fanout: &StreamFanout, sequence_number: &str, error: &Error) -> Result<()> {
+    tracing::error!(sequence_number, cause = crate::cause(error), "a record is parked");
+    // The key alone would say whose it is, and the table still has the item.
+    fanout.parked.send(&json!({"sequence_number": sequence_number})).await
+}

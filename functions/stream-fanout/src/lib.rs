@@ -1,0 +1,75 @@
+//! The `stream-fanout` function: changes of heads, as the table's stream brings them, become events.
+//! Each goes to the tenant's log first, which numbers it; then to the sockets; and last its audit row
+//! is written, which says that all of it is done. All of it may be done again: the log knows an event
+//! by its id, subscribers do, and an audit row is always the same.
+
+mod announce;
+mod batch;
+mod memory;
+mod posts;
+mod push;
+mod reconcile;
+
+use std::sync::Arc;
+
+use agent_management::clock::Clock;
+use agent_management::connection::post::Sockets;
+use agent_management::dynamo::Store;
+use agent_management::error::Error;
+use agent_management::queue::Queue;
+use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use reconcile::{Reconciled, SETTLED_AFTER_S};
+
+use crate::memory::Memory;
+
+/// The function with what it depends on, and what it remembers between invocations.
+#[derive(Debug, Clone)]
+pub struct StreamFanout {
+    store: Store,
+    sockets: Sockets,
+    /// Where records go that can't be read.
+    parked: Queue,
+    clock: Clock,
+    memory: Arc<Memory>,
+}
+
+impl StreamFanout {
+    pub fn new(store: Store, sockets: Sockets, parked: Queue, clock: Clock) -> Self {
+        Self { store, sockets, parked, clock, memory: Arc::default() }
+    }
+
+    /// Answers either trigger: a batch of the stream, or the schedule.
+    ///
+    /// # Errors
+    /// As the database's, for the schedule, which then runs again. A batch says in its answer where
+    /// it failed.
+    pub async fn handle(&self, event: Value) -> Result<Value, lambda_runtime::Error> {
+        if event.get("Records").is_none() {
+            let reconciled = self.reconcile().await?;
+            return Ok(serde_json::json!({"agents": reconciled.agents, "resynced": reconciled.resynced}));
+        }
+        let batch = StreamEvent::deserialize(event)?;
+        Ok(serde_json::to_value(self.fan_out(batch).await)?)
+    }
+
+    /// Announces every change of a batch. The answer names the first record that has to come again,
+    /// if there is one; the stream resumes there.
+    pub async fn fan_out(&self, event: StreamEvent) -> DynamoDbEventResponse {
+        let mut response = DynamoDbEventResponse::default();
+        if let Err(failed) = batch::fan_out(self, event.records).await {
+            tracing::error!(error = %failed.error, cause = cause(&failed.error), "a batch stops");
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = Some(failed.sequence_number);
+            response.batch_item_failures.push(failure);
+        }
+        response
+    }
+}
+
+fn cause(error: &Error) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
+}

@@ -1,0 +1,21 @@
+//! The `stream-fanout` function on Lambda.
+
+use agent_management::clock::Clock;
+use agent_management::lambda;
+use lambda_runtime::{LambdaEvent, service_fn};
+use stream_fanout::StreamFanout;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::init_tracing();
+    let clients = lambda::Clients::from_env().await;
+    let fanout = StreamFanout::new(
+        clients.store()?,
+        clients.sockets()?,
+        clients.queue("PARKED_QUEUE_URL")?,
+        Clock::system(),
+    );
+    let fanout = &fanout;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move { fanout.handle(event.payload).await }))
+        .await
+}

@@ -1,0 +1,53 @@
+//! What an environment remembers between invocations: the ends of the logs that it appended to last,
+//! which saves reading them, and how much it has posted for whom.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use agent_management::event::Tail;
+use agent_management::id::TenantId;
+
+use crate::posts::Posts;
+
+/// The most tenants that are remembered; above it all are forgotten, which costs a read each.
+const TENANTS_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub struct Memory {
+    tails: Mutex<HashMap<TenantId, Tail>>,
+    posts: Mutex<HashMap<TenantId, Posts>>,
+}
+
+impl Memory {
+    /// Takes what is known of the end of a tenant's log.
+    pub fn take_tail(&self, tenant: &TenantId) -> Option<Tail> {
+        locked(&self.tails).remove(tenant)
+    }
+
+    pub fn keep_tail(&self, tenant: &TenantId, tail: Tail) {
+        if !tail.is_too_large() {
+            keep(&self.tails, tenant, tail);
+        }
+    }
+
+    /// What the tenant has posted lately.
+    pub fn posts<T>(&self, tenant: &TenantId, use_them: impl FnOnce(&mut Posts) -> T) -> T {
+        let mut posts = locked(&self.posts);
+        if posts.len() >= TENANTS_MAX && !posts.contains_key(tenant) {
+            posts.clear();
+        }
+        use_them(posts.entry(tenant.clone()).or_default())
+    }
+}
+
+fn keep<T>(all: &Mutex<HashMap<TenantId, T>>, tenant: &TenantId, one: T) {
+    let mut all = locked(all);
+    if all.len() >= TENANTS_MAX {
+        all.clear();
+    }
+    all.insert(tenant.clone(), one);
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,116 @@
+// Requests to the service: with a token, with problem documents as errors, each with the curl command
+// that does the same.
+
+/** The longest that a token is used, in milliseconds. A socket ends with the token that it began with. */
+const TOKEN_AGE = 30 * 60_000;
+
+/** What went wrong, as the service's problem document says it. */
+export class Problem extends Error {
+  constructor(status, { title, detail, code, errors = [], request_id: requestId }) {
+    super(detail);
+    Object.assign(this, { status, title: title ?? `The answer was ${status}`, code, errors, requestId });
+  }
+}
+
+let session = { tenant: '', stop: new AbortController() };
+/** What is called when only the reader of the page can say a token, and with each new curl command. */
+const listeners = { tokenNeeded() {}, curl() {} };
+
+export const listen = (handlers) => Object.assign(listeners, handlers);
+
+/** Speaks for another tenant from now on. Whatever is under way for the one before is never answered. */
+export function enter(tenant, { token: pasted, socketUrl: told } = {}) {
+  session.stop.abort();
+  session = { tenant, pasted, told, stop: new AbortController() };
+}
+
+async function request(path, options) {
+  const { signal } = session.stop;
+  try {
+    const response = await fetch(path, { ...options, signal, cache: 'no-store' });
+    const text = await response.text();
+    return { response, text };
+  } catch {
+    if (signal.aborted) return new Promise(() => {});
+    const detail = 'It may be stopped, or the network down.';
+    throw new Problem(0, { title: 'The service does not answer', detail, code: 'unreachable' });
+  }
+}
+
+function parsed(text) {
+  try { return JSON.parse(text); } catch { return undefined; }
+}
+
+function needToken(reason) {
+  listeners.tokenNeeded(reason);
+  return new Problem(401, { title: 'Nothing to see without a token', detail: reason, code: 'token_needed' });
+}
+
+/** A token of the development server. Elsewhere there is none to have, and somebody must paste one. */
+async function issue() {
+  const body = JSON.stringify({ tenant: session.tenant });
+  const headers = { 'Content-Type': 'application/json' };
+  const { response, text } = await request('/_local/token', { method: 'POST', headers, body });
+  if (response.status === 404) throw needToken('This service does not hand out tokens.');
+  if (!response.ok) throw new Problem(response.status, parsed(text) ?? {});
+  return parsed(text).token;
+}
+
+function token() {
+  if (session.pasted) return session.pasted;
+  if (!session.token || Date.now() - session.issuedAt > TOKEN_AGE) {
+    session.issuedAt = Date.now();
+    session.token = issue();
+    // A failure is not kept: the next request tries again.
+    session.token.catch(() => { session.token = undefined; });
+  }
+  return session.token;
+}
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function curl(method, path, headers, body) {
+  const pretty = body && (JSON.stringify(body).length > 60 ? JSON.stringify(body, null, 2) : JSON.stringify(body));
+  return [
+    `curl -i ${method === 'GET' ? '' : `-X ${method} `}"$URL${path}"`,
+    '-H "Authorization: Bearer $TOKEN"',
+    ...Object.entries(headers).map((header) => `-H ${quote(header.join(': '))}`),
+    body && `-d ${quote(pretty)}`,
+  ].filter(Boolean).join(' \\\n  ');
+}
+
+/**
+ * Sends a request and gives what the answer holds. `isAction` marks what somebody asked for, in
+ * contrast to what the page reads by itself: its curl command is shown.
+ */
+export async function call(method, path, { body, type = 'application/json', rev, isAction = false } = {}) {
+  const headers = {};
+  if (body) headers['Content-Type'] = type;
+  if (rev) headers['If-Match'] = `"${rev}"`;
+  if (isAction) listeners.curl(`${method} ${path}`, curl(method, path, headers, body));
+  const send = async () => request(path, {
+    method, body: body && JSON.stringify(body), headers: { ...headers, Authorization: `Bearer ${await token()}` },
+  });
+  let { response, text } = await send();
+  if (response.status === 401 && session.pasted) throw needToken('The token was refused: it may have expired.');
+  if (response.status === 401) {
+    session.token = undefined;
+    ({ response, text } = await send());
+  }
+  const value = parsed(text);
+  if (!response.ok) throw new Problem(response.status, value ?? {});
+  return value;
+}
+
+/** Where the socket is; nothing if neither the service nor the reader tells. */
+export async function socketUrl() {
+  if (session.pasted) return session.told;
+  const { response, text } = await request('/_local', {});
+  const address = response.ok && parsed(text)?.ws_url;
+  if (!address) return undefined;
+  const url = new URL(address);
+  // This machine has several names, and the page may open sockets only to the one that it came from.
+  const isHere = (name) => ['localhost', '127.0.0.1', '[::1]'].includes(name);
+  if (isHere(url.hostname) && isHere(location.hostname) && url.port === location.port) url.host = location.host;
+  return String(url);
+}

@@ -1,0 +1,407 @@
+// The middle panel: one agent's content as a form or as JSON, and what can be done with the agent.
+
+import { call, Problem } from './api.js';
+import { ask, answer, isAsking } from './ask.js';
+import { bones, button, byId, code, failure, h, say, time } from './dom.js';
+import { formFields } from './fields.js';
+import { showHistory } from './history.js';
+import { afterRemoval, difference, isSame, merged, patched } from './patch.js';
+
+/** The members of an agent that clients write. */
+const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
+const MERGE_PATCH = 'application/merge-patch+json';
+const VIEWS = ['form', 'json', 'history'];
+
+const form = byId('agent-form');
+const [editor, nothing, title, status, facts] =
+  ['editor', 'no-agent', 'agent-title', 'agent-status', 'agent-facts'].map(byId);
+const [conflict, banner, unplaced, fixAll] = ['conflict', 'problem', 'unplaced', 'fix-all'].map(byId);
+const [frozen, json, jsonError] = ['frozen', 'f-json', 'json-error'].map(byId);
+const invitation = [...nothing.childNodes];
+
+const contentOf = (agent) => structuredClone(Object.fromEntries(CONTENT.map((name) => [name, agent[name]])));
+const isEmpty = (value) => value === null || isSame(value, []) || isSame(value, {});
+
+/** A new agent's content, short enough to be read as a command. */
+function withoutEmpty(content) {
+  return Object.fromEntries(Object.entries(content).filter(([, value]) => !isEmpty(value)));
+}
+
+/**
+ * `onAgent(agent)` when the agent was created or changed here, `onGone(id)` when it was deleted here,
+ * `onOpen(id)` when another one is shown, or none.
+ */
+export function agentEditor({ onAgent, onGone, onOpen }) {
+  /** The agent as the service told it last; null while there is none yet, or nothing is shown. */
+  let base = null;
+  /** What the form holds; null while it shows nothing. */
+  let content = null;
+  /** What a new agent starts from. */
+  let blank = {};
+  let violations = [];
+  let view = 'form';
+  let isBusy = false;
+  /** The id of the agent that is shown or about to be; empty for a new one. */
+  let wanted;
+  /** Counts what was asked to be shown: an answer to an earlier wish comes too late. */
+  let turn = 0;
+  const fields = formFields(form, (at) => {
+    // What was said about a field is not about its new text.
+    violations = violations.filter((known) => fields.slotOf(known.pointer) !== at);
+    placeViolations();
+    showFacts();
+  });
+
+  const isDirty = () => content !== null && !isSame(content, base ? contentOf(base) : blank);
+  const isArchived = () => base?.status === 'archived';
+
+  // Showing
+
+  function showFacts() {
+    const about = base && [code(base.id), `rev ${base.rev}`, base.key && ['key ', code(base.key)],
+      ['changed ', time(base.updated_at), ` by ${base.updated_by}`]];
+    const parts = (about ?? ['Only a name and a model are needed.']).filter(Boolean);
+    facts.replaceChildren(...parts.map((part) => h('span', {}, part)));
+    byId('agent-unsaved').textContent = isDirty() ? 'not saved' : '';
+    byId('discard').hidden = !isDirty() && base !== null;
+    byId('discard').textContent = base ? 'Discard changes' : 'Cancel';
+  }
+
+  function showText() {
+    fields.fill(content);
+    json.value = JSON.stringify(content, null, 2);
+    jsonError.hidden = true;
+  }
+
+  function placeViolations() {
+    unplaced.replaceChildren();
+    fields.place(violations, unplaced, view === 'form', fix);
+    const fixable = violations.filter((violation) => violation.fix?.length);
+    fixAll.textContent = `Apply all ${fixable.length} fixes`;
+    fixAll.hidden = fixable.length < 2;
+    if (!violations.length && banner.dataset.of === 'violations') banner.hidden = true;
+  }
+
+  function render() {
+    const isNew = base === null;
+    nothing.hidden = content !== null;
+    editor.hidden = content === null;
+    conflict.hidden = true;
+    banner.hidden = true;
+    if (content === null) return;
+    title.textContent = isNew ? 'New agent' : base.name;
+    status.textContent = isNew ? '' : base.status;
+    status.className = `badge ${isNew ? '' : base.status}`;
+    byId('view-form').disabled = isArchived();
+    json.readOnly = isArchived();
+    frozen.hidden = !isArchived();
+    byId('save').textContent = isNew ? 'Create' : 'Save';
+    byId('save').hidden = isArchived();
+    byId('archive').hidden = isNew || isArchived();
+    byId('restore').hidden = !isArchived();
+    for (const id of ['duplicate', 'delete', 'tab-history']) byId(id).hidden = isNew;
+    if (isNew && view === 'history') view = 'form';
+    showText();
+    placeViolations();
+    showFacts();
+    showView();
+  }
+
+  function showView() {
+    for (const name of VIEWS) {
+      byId(`view-${name}`).hidden = name !== view;
+      byId(`tab-${name}`).ariaSelected = String(name === view);
+      byId(`tab-${name}`).tabIndex = name === view ? 0 : -1;
+    }
+    form.hidden = view === 'history';
+    if (view === 'history') showHistory(base.id);
+  }
+
+  /** Shows an agent as the service told it. */
+  function set(agent, isMoved = true) {
+    base = agent;
+    content = contentOf(agent);
+    violations = [];
+    render();
+    if (isMoved) form.scrollTo(0, 0);
+  }
+
+  function close(...message) {
+    wanted = undefined;
+    base = null;
+    content = null;
+    render();
+    nothing.replaceChildren(...(message.length ? message : invitation));
+    onOpen(undefined);
+  }
+
+  // Questions, refusals, conflicts
+
+  const isIdle = () => wanted === undefined && byId('token-panel').hidden;
+
+  async function mayLeave() {
+    return !isDirty() || ask('There are changes that are not saved.', 'Discard them');
+  }
+
+  function refused(problem) {
+    violations = problem.errors;
+    banner.dataset.of = violations.length ? 'violations' : 'problem';
+    const request = problem.requestId && h('span', { class: 'dim' }, ' Request ', code(problem.requestId));
+    byId('problem-text').replaceChildren(h('strong', {}, `${problem.title}. `), problem.message, request || '');
+    banner.hidden = false;
+    placeViolations();
+    const first = form.querySelector('[aria-invalid="true"]');
+    if (first) first.focus();
+    else banner.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** Applies the fixes of violations, in the order in which the service listed them. */
+  function fix(wanted) {
+    for (const violation of wanted.filter((known) => known.fix?.length)) {
+      try {
+        content = patched(content, violation.fix);
+      } catch (error) {
+        say(`This fix does not fit what stands there now. ${error.message}`);
+        continue;
+      }
+      violations = violations.filter((known) => known !== violation);
+      for (const { op, path } of violation.fix) if (op === 'remove') moveUp(path);
+      say('Mended here. Save to keep it.');
+    }
+    showText();
+    placeViolations();
+    showFacts();
+    byId('save').focus();
+  }
+
+  /** An item has left a list: what is said about those behind it is about other places now. */
+  function moveUp(gone) {
+    for (const known of violations) {
+      known.pointer = afterRemoval(known.pointer, gone);
+      const steps = known.fix?.map((step) => ({ ...step, path: afterRemoval(step.path, gone) }));
+      known.fix = steps?.filter((step) => step.path !== null);
+    }
+    violations = violations.filter((known) => known.pointer !== null);
+  }
+
+  /** Someone else was faster. Nothing is lost until the reader says so. */
+  function showConflict(...told) {
+    conflict.replaceChildren(h('p', {}, told), h('p', { class: 'choices' },
+      button('Reload, and lose my text', () => resolve(false), { id: 'reload' }),
+      button('Keep my text', () => resolve(true), { id: 'keep' })));
+    conflict.hidden = false;
+    conflict.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** Takes over the newest state, with or without what was changed here since the last one. */
+  function resolve(isKept) {
+    return run(async () => {
+      const latest = await call('GET', `/v1/agents/${base.id}`, { isAction: true });
+      const mine = difference(contentOf(base), content);
+      set(latest, !isKept);
+      onAgent(latest);
+      if (!isKept) return say(`Reloaded: this is rev ${latest.rev}.`);
+      content = merged(content, mine);
+      render();
+      say(`Your text now stands on rev ${latest.rev}. Save to keep it.`);
+    });
+  }
+
+  // Actions
+
+  /** One action at a time. What it is refused for is shown. */
+  async function run(action) {
+    if (isBusy) return;
+    isBusy = true;
+    editor.ariaBusy = 'true';
+    const mine = turn;
+    try {
+      await action();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (mine !== turn) return;
+      if (problem.status === 412) {
+        showConflict(h('strong', {}, 'Someone else has changed this agent. '),
+          `You began with rev ${base.rev}, which is not the newest any more, so nothing was done.`);
+      } else {
+        refused(problem);
+      }
+    } finally {
+      isBusy = false;
+      editor.ariaBusy = 'false';
+    }
+  }
+
+  const path = () => `/v1/agents/${base.id}`;
+  const post = (to, body) => call('POST', to, { body, isAction: true });
+
+  function patch() {
+    const body = difference(contentOf(base), content);
+    return call('PATCH', path(), { body, type: MERGE_PATCH, rev: base.rev, isAction: true });
+  }
+
+  function save() {
+    if (!jsonError.hidden) return json.focus();
+    if (base && !isDirty()) return say('There is nothing to save.');
+    return run(async () => {
+      const said = base ? 'Saved.' : 'Created.';
+      done(base ? await patch() : await post('/v1/agents', withoutEmpty(content)), said);
+    });
+  }
+
+  function done(agent, said) {
+    const isOther = agent.id !== base?.id;
+    wanted = agent.id;
+    set(agent, isOther);
+    onAgent(agent);
+    if (isOther) onOpen(agent.id);
+    say(said);
+  }
+
+  /** Duplicate, archive or restore: none takes what stands in the form with it. */
+  function act(verb, said) {
+    return run(async () => {
+      if (await mayLeave()) done(await post(`${path()}/${verb}`, {}), said);
+    });
+  }
+
+  function erase() {
+    return run(async () => {
+      if (!await ask(`Delete “${base.name}” for good?`, 'Delete')) return;
+      const { id, name, rev } = base;
+      await call('DELETE', path(), { rev, isAction: true });
+      onGone(id);
+      close(h('p', {}, `“${name}” was deleted.`), ...invitation);
+    });
+  }
+
+  /** Reads an agent and shows it, unless what is not saved is to stay. */
+  async function open(id) {
+    if (id === wanted || isBusy || !await mayLeave()) return;
+    turn += 1;
+    const mine = turn;
+    close(bones());
+    wanted = id;
+    onOpen(id);
+    try {
+      const agent = await call('GET', `/v1/agents/${id}`, { isAction: true });
+      if (mine === turn) set(agent);
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (mine === turn) close(failure(problem, problem.status !== 404 && (() => open(id))));
+    }
+  }
+
+  async function create() {
+    if (isBusy || !await mayLeave()) return;
+    turn += 1;
+    close();
+    wanted = '';
+    content = structuredClone(blank);
+    violations = [];
+    view = 'form';
+    render();
+    byId('f-name').focus();
+  }
+
+  function discard() {
+    if (base) set(base);
+    else close();
+  }
+
+  // What happens elsewhere
+
+  /** A newer state of an agent. It replaces what is shown, unless that was changed here. */
+  function remote(agent) {
+    if (isBusy || agent.id !== base?.id || agent.rev <= base.rev) return;
+    if (isDirty()) {
+      const told = h('strong', {}, `${agent.updated_by} has changed this agent since. `);
+      showConflict(told, `It is at rev ${agent.rev} now.`);
+    } else {
+      set(agent, false);
+      say(`Changed by ${agent.updated_by}: this is rev ${agent.rev}.`);
+    }
+  }
+
+  function gone(id) {
+    if (isBusy || id !== base?.id) return;
+    const { name } = base;
+    if (!isDirty()) return close(h('p', {}, `“${name}” was deleted.`), ...invitation);
+    wanted = '';
+    base = null;
+    render();
+    onOpen(undefined);
+    say(`“${name}” was deleted. Your text is still here, as a new agent.`);
+  }
+
+  /** Models to choose from, and with them what a new agent starts as. */
+  function offer(models) {
+    fields.offer(models);
+    const usual = models.find((model) => model.admitted);
+    const model = usual && { provider: usual.provider, id: usual.id };
+    blank = { name: '', description: null, tags: [], metadata: {}, config: { model } };
+    if (content) fields.fill(content);
+  }
+
+  /** Forgets everything: another tenant's agents are next. */
+  function clear() {
+    turn += 1;
+    isBusy = false;
+    answer(false);
+    close();
+  }
+
+  // Wiring
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    save();
+  });
+  json.addEventListener('input', () => {
+    try {
+      const read = JSON.parse(json.value);
+      if (typeof read !== 'object' || read === null || Array.isArray(read)) throw new Error('It must be an object.');
+      content = read;
+      violations = [];
+      fields.fill(content);
+      placeViolations();
+      showFacts();
+      jsonError.hidden = true;
+    } catch (error) {
+      jsonError.textContent = `This is not JSON yet: ${error.message}`;
+      jsonError.hidden = false;
+    }
+  });
+  byId('tabs').addEventListener('click', ({ target }) => {
+    if (!target.id.startsWith('tab-')) return;
+    if (!jsonError.hidden) return json.focus();
+    view = target.id.slice('tab-'.length);
+    if (content) json.value = JSON.stringify(content, null, 2);
+    placeViolations();
+    showView();
+  });
+  byId('tabs').addEventListener('keydown', ({ key }) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    const shown = VIEWS.filter((name) => !byId(`tab-${name}`).hidden);
+    const next = step && byId(`tab-${shown.at((shown.indexOf(view) + step) % shown.length)}`);
+    next?.focus();
+    next?.click();
+  });
+  fixAll.addEventListener('click', () => fix(violations));
+  byId('discard').addEventListener('click', discard);
+  byId('duplicate').addEventListener('click', () => act('duplicate', 'This is the copy.'));
+  byId('archive').addEventListener('click', () => act('archive', 'Archived. It does not count any more.'));
+  byId('restore').addEventListener('click', () => act('restore', 'Restored.'));
+  byId('delete').addEventListener('click', erase);
+  addEventListener('keydown', async (event) => {
+    if (event.key === 's' && (event.ctrlKey || event.metaKey) && content && !form.hidden) {
+      event.preventDefault();
+      save();
+    }
+    if (event.key !== 'Escape') return;
+    if (isAsking()) answer(false);
+    else if (content && (!base || isDirty()) && !isBusy && await mayLeave()) discard();
+  });
+  addEventListener('beforeunload', (event) => { if (isDirty()) event.preventDefault(); });
+  return { open, create, remote, gone, offer, clear, mayLeave, isIdle };
+}

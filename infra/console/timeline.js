@@ -1,0 +1,86 @@
+// The right panel: what happened, the newest on top.
+
+import { call, Problem } from './api.js';
+import { bones, button, byId, code, failure, h, time, walk } from './dom.js';
+
+const PAGE = 100;
+/** The most pages that are read at once, and the most rows that are kept. */
+const PAGES_MAX = 20;
+const ROWS_MAX = 200;
+const POINTERS_MAX = 4;
+
+const list = byId('timeline');
+const state = byId('timeline-state');
+
+/** `nameOf(id)` names an agent, `onSelect(id)` is told when an event's agent is asked for. */
+export function timelinePanel({ nameOf, onSelect }) {
+  let hasFailed = false;
+
+  function row(isNew, { id, type, timestamp, seq, actor, changed, data }) {
+    const shown = changed.slice(0, POINTERS_MAX).map((pointer) => code(pointer));
+    const hidden = changed.length - shown.length;
+    const inside = [
+      h('span', { class: 'type' }, type), time(timestamp),
+      h('span', { class: 'who' }, h('strong', {}, nameOf(data.id)), h('span', { class: 'dim' }, ` by ${actor}`)),
+      h('span', { class: 'changed' }, shown, hidden > 0 && h('span', { class: 'dim' }, `and ${hidden} more`)),
+    ];
+    const said = { 'data-event': id, 'data-agent-id': data.id, 'data-type': type, 'data-seq': seq };
+    return h('li', { class: isNew && 'new', ...said }, button(inside, () => onSelect(data.id)));
+  }
+
+  /** Puts an event in its place: nearly always that is on top. `isNew` if it has happened just now. */
+  function take(event, isNew = true) {
+    const rows = [...list.children];
+    if (rows.some((known) => known.dataset.event === event.id)) return;
+    const older = rows.find((known) => Number(known.dataset.seq) < event.seq);
+    list.insertBefore(row(isNew, event), older ?? null);
+    if (rows.length >= ROWS_MAX) list.lastChild.remove();
+    state.replaceChildren();
+  }
+
+  /** Reads the log behind a cursor, up to another or to its end, and says how far it came. */
+  async function read(after, to) {
+    let cursor = after;
+    for (let page = 0; page < PAGES_MAX; page += 1) {
+      const query = new URLSearchParams({ limit: PAGE, ...(cursor && { after: cursor }) });
+      const { items, next_cursor: next } = await call('GET', `/v1/events?${query}`);
+      items.forEach((event) => take(event, false));
+      cursor = next ?? items.at(-1)?.cursor ?? cursor;
+      if (!next || !items.length || items.some((event) => event.cursor === to)) break;
+    }
+    return cursor;
+  }
+
+  /** Shows what the service remembers. Gives the cursor to go on from, if there is one. */
+  async function load() {
+    list.ariaBusy = 'true';
+    list.replaceChildren();
+    state.replaceChildren(bones());
+    let cursor;
+    hasFailed = false;
+    try {
+      cursor = await read();
+      state.replaceChildren();
+      if (!list.children.length) {
+        state.append(h('div', { class: 'state' }, h('p', {}, 'Nothing has happened yet.'),
+          h('p', {}, 'Each change of an agent shows up here as it is made, by whomever.')));
+      }
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      hasFailed = true;
+      state.replaceChildren(failure(problem, load));
+    }
+    list.ariaBusy = 'false';
+    return cursor;
+  }
+
+  /** Agents are named by what is known of them, which may be more than it was. */
+  function rename() {
+    for (const { dataset, firstChild } of list.children) {
+      firstChild.querySelector('strong').textContent = nameOf(dataset.agentId);
+    }
+  }
+
+  list.addEventListener('keydown', walk);
+  return { load, read, take, rename, hasFailed: () => hasFailed };
+}

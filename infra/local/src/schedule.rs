@@ -1,0 +1,34 @@
+//! EventBridge's schedules on one machine. They follow the service's clock, which a test may move; a
+//! schedule that was due several times meanwhile runs once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::host::Host;
+
+/// How often the reconciler runs.
+const RECONCILE_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// How often the clock is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs what is due, forever.
+pub async fn run(host: Arc<Host>) {
+    let mut reconciled_at = host.clock.now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = host.clock.now();
+        if now.duration_since(reconciled_at) < RECONCILE_EVERY {
+            continue;
+        }
+        reconciled_at = now;
+        let event = serde_json::json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"});
+        if let Err(error) = host.stream_fanout.handle(event).await {
+            tracing::error!(%error, "the reconciler failed");
+        }
+        if let Err(error) = host.engine.database().sweep_ttl() {
+            tracing::warn!(%error, "expired items were not removed");
+        }
+    }
+}

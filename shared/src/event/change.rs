@@ -1,0 +1,169 @@
+//! From two images of a head to the event between them. The type follows from a fixed precedence:
+//! deleted, created, archived, restored, suspended, transferred, updated. `changed` tells the rest.
+
+use serde_json::Value;
+
+use super::{Event, EventType};
+use crate::agent::{Agent, AgentView, Head, Status};
+use crate::diff::{Difference, differences};
+use crate::error::{Error, Result};
+use crate::id::{AgentId, UserId};
+
+/// The most pointers that an event lists. What has more names their common parents.
+pub const CHANGED_MAX: usize = 16;
+/// A pointer's greatest length in bytes in an event; a longer one names its parent.
+const POINTER_MAX_BYTES: usize = 96;
+/// Members that every change touches, which say nothing.
+const ALWAYS: [&str; 5] = ["rev", "updated_at", "updated_by", "config_hash", "published_version"];
+
+/// An event with what the log does not keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub event: Event,
+    /// The resource as the change left it; none of what is deleted.
+    pub after: Option<Box<Agent>>,
+    /// What differs, with the values on both sides.
+    pub differences: Vec<Difference>,
+}
+
+/// The change from one image of an agent's head to the next; none if they are the same `rev`.
+///
+/// # Errors
+/// [`Error::Internal`] if an agent has no form as JSON.
+pub fn of_agent(id: &AgentId, before: Option<&Head>, after: &Head) -> Result<Option<Change>> {
+    let live_before = before.and_then(Head::agent);
+    if before.is_some_and(|before| before.rev() >= after.rev()) {
+        return Ok(None);
+    }
+    let (kind, at, actor) = match (live_before, after) {
+        (_, Head::Deleted(tombstone)) => (EventType::AgentDeleted, tombstone.at, tombstone.by.clone()),
+        (None, Head::Live(agent)) => (EventType::AgentCreated, agent.updated.at, agent.updated.by.clone()),
+        (Some(before), Head::Live(after)) => {
+            (kind_of(before, after), after.updated.at, after.updated.by.clone())
+        }
+    };
+    let differences = match (live_before, after.agent()) {
+        (Some(before), Some(after)) => differences(&document(before)?, &document(after)?),
+        (_, _) => Vec::new(),
+    };
+    let event = Event {
+        entity: id.to_string(),
+        rev: after.rev(),
+        kind,
+        at,
+        actor,
+        changed: pointers(&differences),
+        tags: tags(live_before, after.agent()),
+    };
+    Ok(Some(Change { event, after: after.agent().cloned().map(Box::new), differences }))
+}
+
+/// The event that stands for every change up to the agent's `rev` that went unannounced.
+pub fn resynced(agent: &Agent) -> Change {
+    let event = Event {
+        entity: agent.id.to_string(),
+        rev: agent.rev,
+        kind: EventType::AgentResynced,
+        at: agent.updated.at,
+        actor: agent.updated.by.clone(),
+        changed: Vec::new(),
+        tags: agent.content.tags.clone(),
+    };
+    Change { event, after: Some(Box::new(agent.clone())), differences: Vec::new() }
+}
+
+fn kind_of(before: &Agent, after: &Agent) -> EventType {
+    let owner = |agent: &Agent| -> UserId { agent.owner.clone() };
+    match (&before.status, &after.status) {
+        (Status::Active | Status::Suspended { .. }, Status::Archived(_)) => EventType::AgentArchived,
+        (Status::Archived(_), Status::Active | Status::Suspended { .. })
+        | (Status::Suspended { .. }, Status::Active) => EventType::AgentRestored,
+        (Status::Active, Status::Suspended { .. }) => EventType::AgentSuspended,
+        (Status::Active, Status::Active)
+        | (Status::Suspended { .. }, Status::Suspended { .. })
+        | (Status::Archived(_), Status::Archived(_)) => {
+            if owner(before) == owner(after) {
+                EventType::AgentUpdated
+            } else {
+                EventType::AgentTransferred
+            }
+        }
+    }
+}
+
+fn document(agent: &Agent) -> Result<Value> {
+    let mut document =
+        serde_json::to_value(AgentView::from(agent)).map_err(|_| Error::internal("an agent is no JSON"))?;
+    if let Some(members) = document.as_object_mut() {
+        members.retain(|name, _| !ALWAYS.contains(&name.as_str()));
+    }
+    Ok(document)
+}
+
+/// The pointers of what differs, or of the parents of what differs if those are too many.
+fn pointers(differences: &[Difference]) -> Vec<String> {
+    let mut pointers: Vec<String> =
+        differences.iter().map(|difference| bounded(&difference.pointer).to_owned()).collect();
+    pointers.dedup();
+    while pointers.len() > CHANGED_MAX {
+        let deepest = pointers.iter().map(|pointer| depth(pointer)).max().unwrap_or_default();
+        if deepest <= 1 {
+            pointers.truncate(CHANGED_MAX);
+            break;
+        }
+        for pointer in pointers.iter_mut().filter(|pointer| depth(pointer) == deepest) {
+            pointer.truncate(pointer.rfind('/').unwrap_or_default());
+        }
+        pointers.sort();
+        pointers.dedup();
+    }
+    pointers
+}
+
+fn bounded(pointer: &str) -> &str {
+    let mut kept = pointer;
+    while kept.len() > POINTER_MAX_BYTES {
+        kept = &kept[..kept.rfind('/').unwrap_or_default()];
+    }
+    kept
+}
+
+fn depth(pointer: &str) -> usize {
+    pointer.bytes().filter(|byte| *byte == b'/').count()
+}
+
+fn tags(before: Option<&Agent>, after: Option<&Agent>) -> Vec<String> {
+    let of = |agent: Option<&Agent>| agent.map(|agent| agent.content.tags.clone()).unwrap_or_default();
+    let mut tags = of(after);
+    tags.extend(of(before));
+    let mut seen = std::collections::HashSet::new();
+    tags.retain(|tag| seen.insert(tag.clone()));
+    tags
+}
+
+/// The values of a change as an audit row keeps them: those above a bound by their size alone, and
+/// none beyond a number of them.
+pub fn audit_values(differences: &[Difference]) -> Vec<super::AuditValue> {
+    differences.iter().take(super::body::AUDIT_VALUES_MAX).map(super::AuditValue::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(pointer: &str) -> Difference {
+        Difference { pointer: pointer.to_owned(), before: None, after: Some(Value::Null) }
+    }
+
+    #[test]
+    fn many_pointers_become_their_parents() {
+        let many: Vec<_> = (0..20).map(|index| difference(&format!("/metadata/{index:02}"))).collect();
+        assert_eq!(pointers(&many), ["/metadata"]);
+        assert_eq!(pointers(&many[..2]), ["/metadata/00", "/metadata/01"]);
+    }
+
+    #[test]
+    fn a_long_pointer_becomes_its_parent() {
+        assert_eq!(pointers(&[difference(&format!("/metadata/{}", "x".repeat(200)))]), ["/metadata"]);
+    }
+}
