@@ -74,7 +74,7 @@ export function connect({ url, ticket, filter, after, onEvent, onState = () => {
   }
 
   function receive({ type, cursor: place, event, skipped, code, detail }) {
-    clearTimeout(deadline); // Whatever it says, someone is there. A pong says nothing more.
+    clearTimeout(deadline); // Whatever it says, someone is there.
     const isExpired = type === 'error' && code === 'cursor_expired';
     if (isExpired) onSkipped({ after: cursor });
     if (type === 'bookmark' && skipped > 0) onSkipped({ count: skipped, after: cursor, to: place });
@@ -83,7 +83,7 @@ export function connect({ url, ticket, filter, after, onEvent, onState = () => {
       if (seen.size > REMEMBERED) seen.delete(seen.values().next().value);
       onEvent(event, place);
     }
-    if (['event', 'bookmark', 'subscribed', 'gap'].includes(type) || isExpired) cursor = place;
+    if (['event', 'bookmark', 'subscribed', 'gap', 'pong'].includes(type) || isExpired) cursor = place;
     if (type === 'subscribed') {
       liveSince ||= Date.now();
       onState('live', { attempt });

@@ -59,7 +59,9 @@ export function timelinePanel({ nameOf, onSelect }) {
     let cursor;
     hasFailed = false;
     try {
-      cursor = await read();
+      const { items } = await call('GET', `/v1/events?last=${PAGE}`);
+      items.forEach((event) => take(event, false));
+      cursor = items.at(-1)?.cursor;
       state.replaceChildren();
       if (!list.children.length) {
         state.append(h('div', { class: 'state' }, h('p', {}, 'Nothing has happened yet.'),

@@ -4,12 +4,14 @@
 
 mod answer;
 mod app;
+mod browser;
 mod builders;
 mod recorder;
 mod socket;
 
 pub use answer::Answer;
 pub use app::{App, Client, Outgoing, TENANT};
+pub use browser::Browser;
 pub use builders::{AgentBuilder, an_agent};
 pub use recorder::{Fault, Recorded, Recorder, Stop};
 pub use socket::{Listening, PATIENCE, Remote, Socket, options};

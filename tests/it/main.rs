@@ -3,6 +3,7 @@
 
 mod architecture;
 mod authorization;
+mod console;
 mod cost;
 mod flows;
 mod local_host;

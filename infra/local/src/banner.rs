@@ -16,11 +16,14 @@ pub fn text(host: &Host, base_url: &str, data: &str) -> String {
     let lines = tiers.iter().map(|tier| format!("  {:<11} {}", tier.name, token(&tier.name)));
     let tokens = lines.collect::<Vec<_>>().join("\n\n");
     let first = tiers.first().map(|tier| token(&tier.name)).unwrap_or_default();
+    let socket_url = crate::socket::url(base_url);
     let version = env!("CARGO_PKG_VERSION");
     format!(
         r#"
   Agent Management Service {version}, on this machine only
+  Console   {base_url}
   REST      {base_url}/v1
+  Socket    {socket_url}
   Health    {base_url}/health/ready
   API       {base_url}/docs and {base_url}/openapi.json
   Control   {base_url}/_local

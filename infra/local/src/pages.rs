@@ -13,22 +13,33 @@ struct Page {
     content: &'static str,
 }
 
-const PAGES: [Page; 3] = [
-    Page {
-        path: "/docs",
-        content_type: "text/html; charset=utf-8",
-        content: include_str!("../../console/docs.html"),
-    },
-    Page {
-        path: "/docs/docs.css",
-        content_type: "text/css; charset=utf-8",
-        content: include_str!("../../console/docs.css"),
-    },
-    Page {
-        path: "/docs/docs.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_str!("../../console/docs.js"),
-    },
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+const fn page(path: &'static str, content_type: &'static str, content: &'static str) -> Page {
+    Page { path, content_type, content }
+}
+
+const PAGES: [Page; 17] = [
+    page("/", HTML, include_str!("../../console/index.html")),
+    page("/docs", HTML, include_str!("../../console/docs.html")),
+    page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
+    page("/docs/docs.js", JAVASCRIPT, include_str!("../../console/docs.js")),
+    page("/console/agents.js", JAVASCRIPT, include_str!("../../console/agents.js")),
+    page("/console/api.js", JAVASCRIPT, include_str!("../../console/api.js")),
+    page("/console/ask.js", JAVASCRIPT, include_str!("../../console/ask.js")),
+    page("/console/console.css", CSS, include_str!("../../console/console.css")),
+    page("/console/console.js", JAVASCRIPT, include_str!("../../console/console.js")),
+    page("/console/dom.js", JAVASCRIPT, include_str!("../../console/dom.js")),
+    page("/console/events.js", JAVASCRIPT, include_str!("../../console/events.js")),
+    page("/console/fields.js", JAVASCRIPT, include_str!("../../console/fields.js")),
+    page("/console/form.js", JAVASCRIPT, include_str!("../../console/form.js")),
+    page("/console/history.js", JAVASCRIPT, include_str!("../../console/history.js")),
+    page("/console/icon.svg", SVG, include_str!("../../console/icon.svg")),
+    page("/console/patch.js", JAVASCRIPT, include_str!("../../console/patch.js")),
+    page("/console/timeline.js", JAVASCRIPT, include_str!("../../console/timeline.js")),
 ];
 
 const HEADERS: [(HeaderName, HeaderValue); 3] = [

@@ -13,6 +13,7 @@ use agent_management::tier::Overrides;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -21,7 +22,11 @@ use tokio::task::JoinHandle;
 use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
 use crate::host::{Host, Parts};
+use crate::issuer::TokenRequest;
 use crate::{banner, control, pages, schedule, socket};
+
+/// What a demo tenant has to look at.
+const SAMPLE_AGENT: &str = include_str!("../../seeds/sample-agent.json");
 
 /// How long requests may take to finish after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -159,7 +164,25 @@ async fn run_mapping(host: Arc<Host>) {
 async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {
     let host = Host::new(Parts { cors, ..Parts::kept_in(folder, Clock::system())? }).await?;
     entitle_demo_tenants(&host).await.map_err(|error| error.to_string())?;
+    create_samples(&host).await;
     Ok(host)
+}
+
+/// Gives each demo tenant an agent to look at, through the service's own door. It is made once: the
+/// same request later finds it, or finds that it was deleted.
+async fn create_samples(host: &Host) {
+    for tier in host.tiers.all() {
+        let request = TokenRequest::for_tenant(&banner::demo_tenant(&tier.name));
+        let token = host.issuer.token(&request, host.clock.now());
+        let request = http::Request::post("/v1/agents")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", "sample-agent")
+            .body(Bytes::from_static(SAMPLE_AGENT.as_bytes()));
+        if let Ok(request) = request {
+            host.gateway.answer(request).await;
+        }
+    }
 }
 
 /// Gives each tier its tenant, once.

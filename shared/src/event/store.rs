@@ -152,8 +152,6 @@ fn segment_json(events: &[Event]) -> Result<(usize, String)> {
 #[derive(Debug)]
 pub struct Read {
     pub events: Vec<Numbered>,
-    /// Up to which number the log has been looked at.
-    pub through: u64,
     /// Whether there was nothing after it.
     pub is_at_end: bool,
     /// When the first of the events was appended, if there is one.
@@ -161,21 +159,27 @@ pub struct Read {
 }
 
 /// The events after the one numbered `after`, up to a bounded number of segments, read consistently.
+/// One query where `after` ends a segment, else two.
 ///
 /// # Errors
 /// As the database's.
 pub async fn read_after(store: &Store, tenant: &TenantId, after: u64) -> Result<Read> {
-    let mut read = Read { events: Vec::new(), through: after, is_at_end: false, oldest: None };
-    // The event may stand anywhere in a segment that begins up to 63 numbers before it.
-    let first = (after + 1).saturating_sub(SEGMENT_EVENTS_MAX as u64 - 1);
-    let output = segments_from(store, tenant, first).limit(READ_SEGMENTS_MAX).send().await?;
-    read.is_at_end = output.last_evaluated_key.is_none();
-    for item in output.items.unwrap_or_default() {
-        let segment = read_segment(item)?;
+    let output = segments_from(store, tenant, after + 1).limit(READ_SEGMENTS_MAX).send().await?;
+    let is_at_end = output.last_evaluated_key.is_none();
+    let mut found: Vec<Segment> =
+        output.items.unwrap_or_default().into_iter().map(read_segment).collect::<Result<_>>()?;
+    if after > 0 && found.first().is_none_or(|segment| segment.first > after + 1) {
+        // The next event may stand in the segment that has this one.
+        let output = segments_through(store, tenant, after).limit(1).send().await?;
+        if let Some(item) = output.items.unwrap_or_default().into_iter().next() {
+            found.insert(0, read_segment(item)?);
+        }
+    }
+    let mut read = Read { events: Vec::new(), is_at_end, oldest: None };
+    for segment in found {
         let numbered = (segment.first..).zip(segment.events).filter(|(seq, _)| *seq > after);
         for (seq, event) in numbered {
             read.oldest.get_or_insert(segment.appended_at);
-            read.through = seq;
             read.events.push(Numbered { seq, event });
         }
     }

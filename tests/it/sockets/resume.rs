@@ -77,7 +77,7 @@ impl Follower {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_disconnects_at_random_under_load_misses_nothing() {
     let service = Listening::start().await;
-    let remote = service.client_on("acme", "pro").await;
+    let remote = service.client_on("acme", "enterprise").await;
     let mut follower = Follower::default();
     drop(follower.resume(&remote).await);
     let is_loading = Arc::new(AtomicBool::new(true));
