@@ -5,3 +5,4 @@ mod fixes;
 mod isolation;
 mod model;
 mod races;
+mod reconcile;

@@ -1,5 +1,6 @@
 mod agents;
 mod documents;
 mod entitlements;
+mod events;
 mod health;
 mod unknown;
