@@ -24,7 +24,7 @@ impl Client {
         Ok(Self { address: address.to_owned(), sender })
     }
 
-    /// Sends a request and reads the answer, which must be a 2xx.
+    /// Sends a request with JSON and reads the answer, which must be a 2xx.
     pub async fn send(
         &mut self,
         method: &str,
@@ -32,12 +32,29 @@ impl Client {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Bytes, String> {
-        let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.exchange(method, path, token, "application/json", body).await
+    }
+
+    /// Changes an agent, whatever its rev.
+    pub async fn change(&mut self, path: &str, token: &str, patch: &Value) -> Result<Bytes, String> {
+        self.exchange("PATCH", path, Some(token), "application/merge-patch+json", patch.to_string()).await
+    }
+
+    async fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        content_type: &str,
+        body: String,
+    ) -> Result<Bytes, String> {
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", &self.address).header("if-match", "*");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = request.header("content-type", "application/json").body(Full::new(Bytes::from(body)));
+        let request = request.header("content-type", content_type).body(Full::new(Bytes::from(body)));
         let request = request.map_err(|error| error.to_string())?;
         self.sender.ready().await.map_err(|error| error.to_string())?;
         let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 //! seconds each, and prints a table.
 
 mod client;
+mod events;
 mod load;
 mod server;
 
@@ -65,13 +66,15 @@ async fn measure(duration: Duration) -> Result<(), String> {
         }
     }
     println!("\nmemory after the load     {:>8.1} MiB", server.resident_mib()?);
-    server.stop().await
+    events::measure(&server, &token, duration).await?;
+    server.stop().await?;
+    events::measure_fanout().await
 }
 
 /// A tenant without limits, and its token.
 async fn prepare(server: &Server) -> Result<String, String> {
     let mut client = Client::connect(&server.address).await?;
-    let tier = json!({"tier": "enterprise", "overrides": {"agents": null, "requests_per_minute": null}});
+    let tier = json!({"tier": "enterprise", "overrides": {"agents": null, "sockets": null, "requests_per_minute": null}});
     client.send("PUT", "/_local/tenants/bench", None, Some(&tier)).await?;
     let answer = client.send("POST", "/_local/token", None, Some(&json!({"tenant": "bench"}))).await?;
     let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
