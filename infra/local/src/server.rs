@@ -13,6 +13,7 @@ use agent_management::tier::Overrides;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -84,6 +85,10 @@ pub async fn start(options: &Options) -> Result<Running, String> {
         vec![tokio::spawn(run_mapping(Arc::clone(&host))), tokio::spawn(schedule::run(Arc::clone(&host)))];
     let server = Server { host, base_url: base_url.clone(), stopping: stopped.clone() };
     let router = axum::Router::new().fallback(answer).with_state(Arc::new(server));
+    // Without this a small frame waits for the acknowledgement of the one before it.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         let mut stopped = stopped;
         let _ = stopped.wait_for(|stopping| *stopping).await;
