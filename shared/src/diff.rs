@@ -1,9 +1,15 @@
 //! What differs between two documents, as JSON Pointers with the values on both sides. Objects are
-//! compared member by member; everything else is one value.
+//! compared member by member; everything else is one value. What lies too deep to be named shortly is
+//! one value, too, so that no document makes pointers that outgrow it.
 
 use serde_json::{Map, Value};
 
 use crate::violation::pointer_segment;
+
+/// A pointer's greatest length in bytes.
+pub const POINTER_MAX_BYTES: usize = 256;
+/// The most differences that are told apart; what has more differs as a whole.
+pub const DIFFERENCES_MAX: usize = 256;
 
 /// One place where two documents differ.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,20 +26,32 @@ pub struct Difference {
 pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare("", Some(before), Some(after), &mut found);
+    if found.len() > DIFFERENCES_MAX {
+        let (before, after) = (Some(before.clone()), Some(after.clone()));
+        return vec![Difference { pointer: String::new(), before, after }];
+    }
     found.sort_by(|one, other| one.pointer.cmp(&other.pointer));
     found
 }
 
 fn compare(pointer: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Difference>) {
     match (before, after) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) => members(pointer, before, after, found),
-        _ if before == after => {}
+        _ if before == after || found.len() > DIFFERENCES_MAX => {}
+        (Some(Value::Object(before)), Some(Value::Object(after))) if is_short(pointer, before, after) => {
+            members(pointer, before, after, found);
+        }
         _ => found.push(Difference {
             pointer: pointer.to_owned(),
             before: before.cloned(),
             after: after.cloned(),
         }),
     }
+}
+
+/// Whether every member's pointer is short enough to name it by.
+fn is_short(pointer: &str, before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let longest = before.keys().chain(after.keys()).map(|name| pointer_segment(name).len()).max();
+    pointer.len() + 1 + longest.unwrap_or_default() <= POINTER_MAX_BYTES
 }
 
 fn members(
@@ -64,5 +82,17 @@ mod tests {
         assert_eq!(pointers, ["/a/b", "/gone", "/list", "/new"]);
         assert_eq!((&found[1].before, &found[1].after), (&Some(json!(1)), &None));
         assert_eq!(differences(&before, &before), []);
+    }
+
+    #[test]
+    fn what_lies_deep_or_is_too_much_is_one_difference() {
+        let deep =
+            |leaf: i32| (0..60).fold(json!(leaf), |inner, _| json!({"x".repeat(1_000): inner, "y": 1}));
+        let found = differences(&json!({"a": deep(1)}), &json!({"a": deep(2)}));
+        assert_eq!(found.iter().map(|found| found.pointer.as_str()).collect::<Vec<_>>(), ["/a"]);
+        let wide =
+            |leaf: i32| Value::Object((0..1_000).map(|index| (index.to_string(), json!(leaf))).collect());
+        let found = differences(&wide(1), &wide(2));
+        assert_eq!(found.iter().map(|found| found.pointer.as_str()).collect::<Vec<_>>(), [""]);
     }
 }

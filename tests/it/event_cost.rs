@@ -72,7 +72,7 @@ async fn a_push_to_1_000_sockets_is_one_query_of_at_most_40_units_and_a_post_eac
         // As long as API Gateway's.
         let id = format!("Zk3xQd_{index:08}=");
         let connection = Connection::open(id.parse().expect("an id"), now + Duration::from_hours(1), now);
-        let subscription = Subscription { id: "main".to_owned(), filter: Filter::default(), resuming: None };
+        let subscription = Subscription::live("main", Filter::default());
         store::insert(&app.host.store, &tenant, &connection.with(subscription)).await.expect("written");
         ends.push(app.host.hub.open(&id));
     }

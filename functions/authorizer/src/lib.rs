@@ -90,7 +90,8 @@ impl Authorizer {
         Ok(Caller {
             tenant: tenant.clone(),
             user: bearer.user,
-            scopes: bearer.scopes,
+            // A ticket is seen in URLs, so it opens a socket and nothing else.
+            scopes: Scope::EventsRead.as_str().to_owned(),
             expires_at: bearer.token_expires_at,
             entitlements: self.entitlements(tenant).await?,
         })
@@ -125,7 +126,8 @@ impl Authorizer {
 
 /// Whether the request opens a socket: only there is a ticket good.
 fn is_handshake(event: &ApiGatewayCustomAuthorizerRequestTypeRequest) -> bool {
-    event.method_arn.as_deref().is_some_and(|arn| arn.ends_with("/$connect"))
+    // `arn:…:{api}/{stage}/$connect`; a REST route has its method there, then any path of the client's.
+    event.method_arn.as_deref().and_then(|arn| arn.splitn(3, '/').nth(2)) == Some("$connect")
 }
 
 fn answer(

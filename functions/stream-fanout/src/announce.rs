@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_management::error::{Error, Result};
 use agent_management::event::store::{self, Appended, audit};
-use agent_management::event::{Change, Event, Tail};
+use agent_management::event::{Change, Event, SETTLED_AFTER, Tail};
 use agent_management::id::TenantId;
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,16 +35,20 @@ impl StreamFanout {
         }
         announced.sort_by_key(|one| one.seq);
         let now = self.clock.now();
-        self.push(tenant, &announced, &tail, now).await?;
-        tail.pushed(&announced.iter().map(Announced::numbered).collect::<Vec<_>>(), now);
+        let needed_since = self.back_to(&changes);
+        // What this environment has pushed comes again only for the sake of others in its batch.
+        let unpushed: Vec<_> = announced.iter().copied().filter(|one| !tail.is_pushed(one.seq)).collect();
+        if !unpushed.is_empty() {
+            self.push(tenant, &announced, &tail, now).await?;
+        }
+        tail.pushed(&announced.iter().map(Announced::numbered).collect::<Vec<_>>(), needed_since);
         self.memory.keep_tail(tenant, tail);
         audit::put(&self.store, tenant, &changes).await
     }
 
     /// The end of the log with every one of `changes` in it.
     async fn log(&self, tenant: &TenantId, changes: &[Change]) -> Result<Tail> {
-        let oldest = changes.iter().map(|change| change.event.at).min().unwrap_or(Timestamp::MAX);
-        let back_to = oldest.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+        let back_to = self.back_to(changes);
         let known = self.memory.take_tail(tenant);
         let mut tail = match known {
             Some(known) if known.reaches(back_to) => known,
@@ -73,8 +77,16 @@ impl StreamFanout {
         Err(Error::Unavailable("others keep appending to the log".into()))
     }
 
+    /// From when on a segment matters: it may have one of the changes, or what someone else has
+    /// appended and not pushed yet. A clock that was set back makes no difference.
+    fn back_to(&self, changes: &[Change]) -> Timestamp {
+        let oldest = changes.iter().map(|change| change.event.at).min().unwrap_or(Timestamp::MAX);
+        let settled = self.clock.now().checked_sub(SETTLED_AFTER).unwrap_or(Timestamp::MIN);
+        oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN).min(settled)
+    }
+
     async fn read_tail(&self, tenant: &TenantId, back_to: Timestamp, known: Option<&Tail>) -> Result<Tail> {
-        let mut tail = store::read_tail(&self.store, tenant, back_to, self.clock.now()).await?;
+        let mut tail = store::read_tail(&self.store, tenant, back_to).await?;
         if let Some(known) = known {
             tail.inherit(known);
         }

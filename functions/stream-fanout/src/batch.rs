@@ -34,6 +34,7 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
         records.iter().map(|record| record.change.sequence_number.clone().unwrap_or_default()).collect();
     let failed = |index: usize, error| Failed { sequence_number: numbers[index].clone(), error };
     let mut parts: Vec<Part> = Vec::new();
+    let mut unparked = None;
     for (index, record) in records.into_iter().enumerate() {
         match read(record) {
             Ok(None) => {}
@@ -42,7 +43,11 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
                 None => parts.push(Part { tenant, changes: vec![change], first: index }),
             },
             Err(error) => {
-                park(fanout, &numbers[index], &error).await.map_err(|error| failed(index, error))?;
+                // What came before it is still announced: the stream counts that as done.
+                if let Err(error) = park(fanout, &numbers[index], &error).await {
+                    unparked = Some((index, error));
+                    break;
+                }
             }
         }
     }
@@ -52,7 +57,8 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
     });
     let outcomes: Vec<_> = served.buffer_unordered(TENANTS_AT_ONCE).collect().await;
     // Stop at the first failed record: the stream resumes there, and what comes again is known.
-    match outcomes.into_iter().filter_map(Result::err).min_by_key(|(first, _)| *first) {
+    let failures = outcomes.into_iter().filter_map(Result::err).chain(unparked);
+    match failures.min_by_key(|(first, _)| *first) {
         None => Ok(()),
         Some((first, error)) => Err(failed(first, error)),
     }

@@ -3,7 +3,7 @@
 //! is forgotten, and one that can't take an event is told where to ask from.
 
 use agent_management::connection::post::Posted;
-use agent_management::connection::{Connection, Frame, Resuming, Subscription, store};
+use agent_management::connection::{Connection, Frame, State, Subscription, store, tell};
 use agent_management::error::Result;
 use agent_management::event::{Change, Numbered, Tail, body, cursor};
 use agent_management::id::TenantId;
@@ -42,8 +42,8 @@ struct Push<'a> {
     fanout: &'a StreamFanout,
     tenant: &'a TenantId,
     events: Vec<Outgoing<'a>>,
-    /// How many events each socket gets at most; what is over becomes a bookmark.
-    events_each: usize,
+    /// How many posts each socket gets at most; what is over becomes a bookmark.
+    posts_each: usize,
     now: Timestamp,
 }
 
@@ -72,32 +72,33 @@ impl StreamFanout {
             json: serde_json::value::to_raw_value(&body(tenant, one.seq, one.change))
                 .expect("an event is always JSON"),
         });
-        let wanted = connections.iter().map(|connection| wanted(connection, announced)).sum();
-        let allowed = self.memory.posts(tenant, |posts| posts.take(wanted, now));
-        let events_each = if allowed == wanted { announced.len() } else { allowed / connections.len() };
-        let push = Push { fanout: self, tenant, events: events.collect(), events_each, now };
+        let wanted: Vec<usize> = connections.iter().map(|connection| wanted(connection, announced)).collect();
+        let wanted_in_all = wanted.iter().sum();
+        let allowed = self.memory.posts(tenant, |posts| posts.take(wanted_in_all, now));
+        let sharing = wanted.iter().filter(|wanted| **wanted > 0).count().max(1);
+        let posts_each = if allowed == wanted_in_all { usize::MAX } else { allowed / sharing };
+        let push = Push { fanout: self, tenant, events: events.collect(), posts_each, now };
         let push = &push;
-        futures_util::stream::iter(connections)
-            .for_each_concurrent(SOCKETS_AT_ONCE, |connection| async move {
-                if let Err(error) = push.to(connection).await {
-                    // The socket's row could not be written: it will be found out at the next push.
-                    tracing::warn!(cause = crate::cause(&error), "a socket could not be served");
-                }
-            })
-            .await;
-        Ok(())
+        let served = futures_util::stream::iter(connections).map(|connection| push.to(connection));
+        let outcomes: Vec<Result<()>> = served.buffer_unordered(SOCKETS_AT_ONCE).collect().await;
+        // What could not be noted in the table would be missed without a word: the batch comes again.
+        outcomes.into_iter().collect()
     }
 }
 
 fn is_concerned(connection: &Connection, now: Timestamp) -> bool {
-    !connection.is_over(now)
-        && (!connection.subscriptions.is_empty() || connection.gap.is_some() || connection.is_ending(now))
+    !connection.is_over(now) && (!connection.subscriptions.is_empty() || connection.is_ending(now))
 }
 
 /// How many posts the events would be to this socket.
 fn wanted(connection: &Connection, announced: &[Announced<'_>]) -> usize {
-    let live = connection.subscriptions.iter().filter(|subscription| subscription.resuming.is_none());
-    live.map(|live| announced.iter().filter(|one| live.filter.admits(&one.change.event)).count()).sum()
+    live(connection)
+        .map(|live| announced.iter().filter(|one| live.filter.admits(&one.change.event)).count())
+        .sum()
+}
+
+fn live(connection: &Connection) -> impl Iterator<Item = &Subscription> {
+    connection.subscriptions.iter().filter(|subscription| subscription.state.is_live())
 }
 
 fn wants(subscription: &Subscription, event: &Outgoing<'_>) -> bool {
@@ -116,86 +117,65 @@ impl Push<'_> {
                 return self.forget(&connection).await;
             }
         }
-        if let Some(number) = connection.gap {
-            return self.tell_of_gap(connection, number).await;
-        }
         let Some(connection) = self.withhold(connection).await? else {
+            return Ok(());
+        };
+        let (store, sockets) = (&self.fanout.store, &self.fanout.sockets);
+        let Some(connection) = tell::lost(store, sockets, self.tenant, connection).await? else {
             return Ok(());
         };
         self.events_to(connection).await
     }
 
-    /// Notes on every subscription that is reading the log how far it has to read, and ends those
-    /// whose reader must have died. The connection as it is then.
+    /// Notes on every subscription that is reading the log how far it has to read, and counts those as
+    /// lost whose reader must have died. The connection as it is then.
     async fn withhold(&self, connection: Connection) -> Result<Option<Connection>> {
-        if connection.subscriptions.iter().all(|subscription| subscription.resuming.is_none()) {
+        if live(&connection).count() == connection.subscriptions.len() {
             return Ok(Some(connection));
         }
-        let before = connection.clone();
-        let after =
-            store::update(&self.fanout.store, self.tenant, connection, |now| Some(self.with_marks(now)))
-                .await?;
-        let Some(after) = after else {
-            return Ok(None);
-        };
-        for subscription in &before.subscriptions {
-            if let Some(dead) = subscription.resuming.filter(|resuming| self.is_dead(*resuming))
-                && after.subscription(&subscription.id).is_none()
-            {
-                let frame = Frame::Gap { id: Some(&subscription.id), cursor: cursor(self.tenant, dead.from) };
-                self.post(&after, &frame).await;
-            }
-        }
-        Ok(Some(after))
+        store::update(&self.fanout.store, self.tenant, connection, |now| Some(self.with_marks(now))).await
     }
 
     fn with_marks(&self, connection: &Connection) -> Connection {
-        let mut marked = connection.clone();
-        marked
-            .subscriptions
-            .retain(|subscription| subscription.resuming.is_none_or(|resuming| !self.is_dead(resuming)));
+        let mut marked = connection.clone().with_dead_lost(self.now);
         for subscription in &mut marked.subscriptions {
             let last = self.events.iter().rev().find(|event| wants(subscription, event));
-            if let (Some(resuming), Some(last)) = (subscription.resuming.as_mut(), last) {
+            if let (State::Resuming(resuming), Some(last)) = (&mut subscription.state, last) {
                 resuming.withheld = resuming.withheld.max(last.announced.seq);
             }
         }
         marked
     }
 
-    fn is_dead(&self, resuming: Resuming) -> bool {
-        resuming.until <= self.now.as_second()
-    }
-
+    /// Every wanted event in its order, as far as the cap allows, and then a bookmark for those that
+    /// were left out.
     async fn events_to(&self, connection: Connection) -> Result<()> {
-        let live: Vec<_> =
-            connection.subscriptions.iter().filter(|subscription| subscription.resuming.is_none()).collect();
-        for event in self.events.iter().take(self.events_each) {
-            for subscription in live.iter().filter(|subscription| wants(subscription, event)) {
-                let frame = Frame::Event {
-                    id: &subscription.id,
-                    cursor: cursor(self.tenant, event.safe_number),
-                    event: &event.json,
-                };
-                if !self.arrived(&connection, &frame, event).await? {
-                    return Ok(());
+        let Some(last) = self.events.last() else {
+            return Ok(());
+        };
+        let mut posts = 0;
+        let mut skipped: Vec<(&str, &Outgoing<'_>, u64)> = Vec::new();
+        for event in &self.events {
+            for subscription in live(&connection).filter(|subscription| wants(subscription, event)) {
+                let left_out = skipped.iter_mut().find(|(id, _, _)| *id == subscription.id);
+                if let Some((_, _, count)) = left_out {
+                    *count += 1;
+                } else if posts >= self.posts_each {
+                    skipped.push((&subscription.id, event, 1));
+                } else {
+                    posts += 1;
+                    let cursor = cursor(self.tenant, event.safe_number);
+                    let frame = Frame::Event { id: &subscription.id, cursor, event: &event.json };
+                    if !self.arrived(&connection, &frame, event).await? {
+                        return Ok(());
+                    }
                 }
             }
         }
-        let Some((last, rest)) = self.events.last().zip(self.events.get(self.events_each..)) else {
-            return Ok(());
-        };
-        for subscription in &live {
-            let skipped = rest.iter().filter(|event| wants(subscription, event)).count() as u64;
-            if skipped > 0 {
-                let frame = Frame::Bookmark {
-                    id: &subscription.id,
-                    cursor: cursor(self.tenant, last.safe_number),
-                    skipped,
-                };
-                if !self.arrived(&connection, &frame, &rest[0]).await? {
-                    return Ok(());
-                }
+        for (id, first, count) in skipped {
+            let cursor = cursor(self.tenant, last.safe_number);
+            if !self.arrived(&connection, &Frame::Bookmark { id, cursor, skipped: count }, first).await? {
+                return Ok(());
             }
         }
         Ok(())
@@ -214,25 +194,11 @@ impl Push<'_> {
             Posted::Gone => self.forget(connection).await.map(|()| false),
             Posted::Dropped => {
                 let number = event.safe_number.min(event.announced.seq - 1);
-                let marked = store::update(&self.fanout.store, self.tenant, connection.clone(), |now| {
-                    Some(now.clone().with_gap(number))
+                let lost = store::update(&self.fanout.store, self.tenant, connection.clone(), |now| {
+                    Some(now.clone().with_all_lost(number))
                 });
-                marked.await.map(|_| false)
+                lost.await.map(|_| false)
             }
-        }
-    }
-
-    async fn tell_of_gap(&self, connection: Connection, number: u64) -> Result<()> {
-        let frame = Frame::Gap { id: None, cursor: cursor(self.tenant, number) };
-        match self.post(&connection, &frame).await {
-            Posted::Done => {
-                let told = store::update(&self.fanout.store, self.tenant, connection, |now| {
-                    (now.gap == Some(number)).then(|| Connection { gap: None, ..now.clone() })
-                });
-                told.await.map(drop)
-            }
-            Posted::Gone => self.forget(&connection).await,
-            Posted::Dropped => Ok(()),
         }
     }
 

@@ -42,7 +42,10 @@ impl StreamFanout {
             loop {
                 let page = tenant::store::list_shard(&self.store, shard, after.as_deref()).await?;
                 for tenant in &page.items {
-                    self.reconcile_tenant(tenant, &mut done).await?;
+                    // One tenant's trouble is not the others'.
+                    if let Err(error) = self.reconcile_tenant(tenant, &mut done).await {
+                        tracing::error!(%error, cause = crate::cause(&error), "a tenant was not reconciled");
+                    }
                 }
                 after = page.next_cursor;
                 if after.is_none() {
@@ -65,7 +68,12 @@ impl StreamFanout {
                 page.items.iter().filter_map(|row| settled(row, now)).collect();
             done.agents += settled.len();
             for (id, rev) in audit::missing(&self.store, tenant, &settled).await? {
-                done.resynced += usize::from(self.resync(tenant, &id, rev).await?);
+                match self.resync(tenant, &id, rev).await {
+                    Ok(is_resynced) => done.resynced += usize::from(is_resynced),
+                    Err(error) => {
+                        tracing::error!(%error, cause = crate::cause(&error), "an agent was not reconciled");
+                    }
+                }
             }
             after = page.next_cursor;
             if after.is_none() {

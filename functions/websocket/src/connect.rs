@@ -10,6 +10,12 @@ use futures_util::future::join_all;
 
 use crate::{Peer, WebSocket};
 
+/// How old a connection must be, in seconds, to be asked whether it is still open: while its handshake
+/// lasts API Gateway does not know it yet.
+const SETTLED_AFTER_S: i64 = 35;
+/// How many of the oldest connections are asked.
+const ASKED_MAX: usize = 8;
+
 impl WebSocket {
     pub(crate) async fn connect(&self, peer: &Peer) -> Result<()> {
         let caller = &peer.caller;
@@ -42,7 +48,11 @@ impl WebSocket {
         if (others.len() as u64) < sockets_max {
             return Ok(true);
         }
-        let forgotten = join_all(others.iter().map(async |other| {
+        let now_s = self.clock.now().as_second();
+        let mut old: Vec<_> =
+            others.iter().filter(|other| now_s - other.opened_at.as_second() >= SETTLED_AFTER_S).collect();
+        old.sort_by_key(|other| other.opened_at);
+        let forgotten = join_all(old.into_iter().take(ASKED_MAX).map(async |other| {
             if self.sockets.is_open(&other.id).await {
                 return Ok(0);
             }

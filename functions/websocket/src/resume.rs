@@ -4,8 +4,8 @@
 
 use agent_management::connection::post::Posted;
 use agent_management::connection::{
-    Connection, Frame, RESUME_MAX_S, Refusal, Resuming, SUBSCRIPTIONS_MAX, Settled, Subscribe, Subscription,
-    store,
+    Connection, Frame, RESUME_MAX_S, Refusal, Resuming, SUBSCRIPTIONS_MAX, Settled, State, Subscribe,
+    Subscription, store, tell,
 };
 use agent_management::error::{Error, Result};
 use agent_management::event::store::{check_window, last_number, read_after};
@@ -16,6 +16,17 @@ use crate::{Peer, WebSocket};
 
 /// The most events that one subscription is given from the log. The client then asks again.
 const EVENTS_MAX: usize = 1_000;
+
+/// The most pieces of the log that are read for one subscription, wanted or not.
+const READS_MAX: usize = 100;
+
+/// How a reading ended.
+enum Outcome {
+    /// The subscription is live, or the client has replaced it.
+    Settled,
+    /// There is more to read than may be read at once, or the client does not keep up.
+    BrokenOff,
+}
 
 /// A subscription that is reading.
 struct Reader<'a> {
@@ -32,17 +43,11 @@ impl WebSocket {
         &self,
         peer: &Peer,
         connection: Connection,
-        subscribe: Subscribe,
+        subscribe: &Subscribe,
     ) -> Result<()> {
         let tenant = &peer.caller.tenant;
         let refuse =
             |code, detail: &str| Refusal { id: Some(subscribe.id.clone()), ..Refusal::new(code, detail) };
-        let is_new = connection.subscription(&subscribe.id).is_none();
-        if is_new && connection.subscriptions.len() >= SUBSCRIPTIONS_MAX {
-            let detail = format!("A connection may have {SUBSCRIPTIONS_MAX} subscriptions.");
-            self.refuse(peer, &refuse("too_many_subscriptions", &detail)).await;
-            return Ok(());
-        }
         let from = match &subscribe.after {
             None => last_number(&self.store, tenant).await?,
             Some(cursor) => match self.resumable(peer, cursor).await {
@@ -65,17 +70,33 @@ impl WebSocket {
         let subscription = Subscription {
             id: subscribe.id.clone(),
             filter: subscribe.filter.clone(),
-            resuming: Some(Resuming { run, from, until, withheld: 0 }),
+            state: State::Resuming(Resuming { run, from, until, withheld: 0 }),
         };
-        let begun = store::update(&self.store, tenant, connection, |now| {
-            Some(Connection { gap: None, ..now.clone().with(subscription.clone()) })
-        });
-        if begun.await?.is_none() {
+        // Judged on the row as it stands: a client's messages may be heard at the same time.
+        let with_it = |now: &Connection| {
+            let after = now.clone().with(subscription.clone());
+            (after.subscriptions.len() <= SUBSCRIPTIONS_MAX && after.is_small()).then_some(after)
+        };
+        let Some(begun) = store::update(&self.store, tenant, connection, with_it).await? else {
+            return Ok(());
+        };
+        if !begun.subscription(&subscribe.id).is_some_and(|subscription| subscription.is_run(run)) {
+            let detail = format!(
+                "A connection may have {SUBSCRIPTIONS_MAX} subscriptions, with 8 KiB of filters in all."
+            );
+            self.refuse(peer, &refuse("too_many_subscriptions", &detail)).await;
             return Ok(());
         }
         self.say(peer, &Frame::Subscribed { id: &subscribe.id, cursor: event::cursor(tenant, from) }).await;
-        self.read(Reader { peer, subscription, run, position: from, sent: 0 }, subscribe.after.is_some())
-            .await
+        let mut reader = Reader { peer, subscription, run, position: from, sent: 0 };
+        match self.read(&mut reader, subscribe.after.is_some()).await {
+            Ok(Outcome::Settled) => Ok(()),
+            Ok(Outcome::BrokenOff) => self.break_off(&reader).await,
+            Err(error) => {
+                self.break_off(&reader).await?;
+                Err(error)
+            }
+        }
     }
 
     /// The number in a cursor that is still good.
@@ -88,16 +109,13 @@ impl WebSocket {
         Ok(number)
     }
 
-    async fn read(&self, mut reader: Reader<'_>, is_resumed: bool) -> Result<()> {
+    async fn read(&self, reader: &mut Reader<'_>, is_resumed: bool) -> Result<Outcome> {
         let tenant = &reader.peer.caller.tenant;
-        loop {
+        for _ in 0..READS_MAX {
             let read = read_after(&self.store, tenant, reader.position).await?;
             for numbered in &read.events {
-                if reader.sent >= EVENTS_MAX {
-                    return self.break_off(&reader).await;
-                }
-                if !self.hand_over(&mut reader, numbered).await {
-                    return self.break_off(&reader).await;
+                if reader.sent >= EVENTS_MAX || !self.hand_over(reader, numbered).await {
+                    return Ok(Outcome::BrokenOff);
                 }
             }
             if !read.is_at_end {
@@ -107,13 +125,14 @@ impl WebSocket {
                 let cursor = event::cursor(tenant, reader.position);
                 let frame = Frame::Bookmark { id: &reader.subscription.id, cursor, skipped: 0 };
                 if self.say(reader.peer, &frame).await != Posted::Done {
-                    return self.break_off(&reader).await;
+                    return Ok(Outcome::BrokenOff);
                 }
             }
-            if self.settle(&reader).await? {
-                return Ok(());
+            if self.settle(reader).await? {
+                return Ok(Outcome::Settled);
             }
         }
+        Ok(Outcome::BrokenOff)
     }
 
     /// Sends an event if it is wanted. False: it did not arrive.
@@ -151,22 +170,21 @@ impl WebSocket {
         Ok(after.is_none_or(|after| settled(&after) != Some(Settled::Behind)))
     }
 
-    /// Ends a subscription that can't read on now, and says from where to ask again.
+    /// Ends a subscription that can't read on now: it is lost from where it has come to, and the client
+    /// is told until it hears.
     async fn break_off(&self, reader: &Reader<'_>) -> Result<()> {
         let tenant = &reader.peer.caller.tenant;
-        let id = &reader.subscription.id;
-        if let Some(connection) = store::get(&self.store, tenant, &reader.peer.connection).await? {
-            let is_this = |now: &Connection| {
-                let resuming = now.subscription(id).and_then(|subscription| subscription.resuming);
-                resuming.is_some_and(|resuming| resuming.run == reader.run)
-            };
-            store::update(&self.store, tenant, connection, |now| {
-                is_this(now).then(|| now.clone().without(id))
-            })
-            .await?;
+        let Some(connection) = store::get(&self.store, tenant, &reader.peer.connection).await? else {
+            return Ok(());
+        };
+        let lost = Subscription { state: State::Lost(reader.position), ..reader.subscription.clone() };
+        let connection = store::update(&self.store, tenant, connection, |now| {
+            let is_this = now.subscription(&lost.id).is_some_and(|known| known.is_run(reader.run));
+            is_this.then(|| now.clone().with(lost.clone()))
+        });
+        if let Some(connection) = connection.await? {
+            tell::lost(&self.store, &self.sockets, tenant, connection).await?;
         }
-        let cursor = event::cursor(tenant, reader.position);
-        self.say(reader.peer, &Frame::Gap { id: Some(id), cursor }).await;
         Ok(())
     }
 }

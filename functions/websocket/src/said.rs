@@ -1,6 +1,6 @@
 //! `$default`: what clients say.
 
-use agent_management::connection::{Connection, Frame, Message, Refusal, store};
+use agent_management::connection::{Connection, Frame, Message, Refusal, State, Subscribe, store, tell};
 use agent_management::error::Result;
 use agent_management::event;
 use agent_management::id::TenantId;
@@ -25,39 +25,63 @@ impl WebSocket {
             self.sockets.close(&peer.connection).await;
             return Ok(());
         }
-        match Message::read(text) {
-            Err(refusal) => self.refuse(peer, &refusal).await,
-            Ok(Message::Ping) => self.pong(peer, connection).await?,
-            Ok(Message::Unsubscribe { id }) => {
-                store::update(&self.store, tenant, connection, |now| Some(now.clone().without(&id))).await?;
-                self.say(peer, &Frame::Unsubscribed { id: &id }).await;
+        let message = match Message::read(text) {
+            Ok(message) => message,
+            Err(refusal) => {
+                self.refuse(peer, &refusal).await;
+                return Ok(());
             }
-            Ok(Message::Subscribe(subscribe)) => self.subscribe(peer, connection, subscribe).await?,
+        };
+        let answered = match &message {
+            Message::Ping => self.pong(peer, connection).await,
+            Message::Unsubscribe { id } => self.unsubscribe(peer, connection, id).await,
+            Message::Subscribe(subscribe) => self.subscribe(peer, connection, subscribe).await,
+        };
+        if answered.is_err() {
+            let id = match &message {
+                Message::Ping => None,
+                Message::Unsubscribe { id } | Message::Subscribe(Subscribe { id, .. }) => Some(id.clone()),
+            };
+            self.refuse(peer, &Refusal { id, ..Refusal::new("unavailable", "Try again in a moment.") }).await;
         }
+        answered
+    }
+
+    async fn unsubscribe(&self, peer: &Peer, connection: Connection, id: &str) -> Result<()> {
+        let tenant = &peer.caller.tenant;
+        store::update(&self.store, tenant, connection, |now| Some(now.clone().without(id))).await?;
+        self.say(peer, &Frame::Unsubscribed { id }).await;
         Ok(())
     }
 
-    /// Answers a ping, and says again what the client may not have heard.
+    /// Answers a ping, after what the client may not have heard.
     async fn pong(&self, peer: &Peer, connection: Connection) -> Result<()> {
         let tenant = &peer.caller.tenant;
-        if let Some(number) = connection.gap {
-            self.say(peer, &Frame::Gap { id: None, cursor: event::cursor(tenant, number) }).await;
+        let now = self.clock.now();
+        let settled = store::update(&self.store, tenant, connection, |connection| {
+            Some(connection.clone().with_dead_lost(now))
+        });
+        let Some(connection) = settled.await? else {
+            return Ok(());
+        };
+        let before = self.safe_number(tenant, &connection).await?;
+        if tell::lost(&self.store, &self.sockets, tenant, connection).await?.is_some() {
+            self.say(peer, &Frame::Pong { cursor: event::cursor(tenant, before) }).await;
         }
-        let number = self.safe_number(tenant, &connection).await?;
-        self.say(peer, &Frame::Pong { cursor: event::cursor(tenant, number) }).await;
         Ok(())
     }
 
     /// Up to where everything that the client wanted has been posted to it: what was appended so long
-    /// ago that whoever appended it must have pushed it, less what a subscription is still reading.
+    /// ago that whoever appended it must have pushed it, less what a subscription has still to read.
     async fn safe_number(&self, tenant: &TenantId, connection: &Connection) -> Result<u64> {
         let now = self.clock.now();
-        let settled = now.checked_sub(event::SETTLED_AFTER).unwrap_or(now);
-        let tail = event::store::read_tail(&self.store, tenant, settled, now).await?;
-        let pushed = tail.safe_number(tail.next() - 1, &[], now);
-        let resuming = connection.subscriptions.iter().filter_map(|subscription| subscription.resuming);
-        let read = resuming.map(|resuming| resuming.from).chain(connection.gap).min();
-        Ok(read.map_or(pushed, |read| read.min(pushed)))
+        let pushed = event::store::window_start(&self.store, tenant, event::SETTLED_AFTER, now).await?;
+        let unread = connection.subscriptions.iter().filter_map(|subscription| match subscription.state {
+            State::Live => None,
+            State::Resuming(resuming) => Some(resuming.from),
+            State::Lost(number) => Some(number),
+        });
+        Ok(unread.min().map_or(pushed, |unread| unread.min(pushed)))
     }
 
     pub(crate) async fn refuse(&self, peer: &Peer, refusal: &Refusal) {

@@ -52,7 +52,9 @@ async fn subscribe(server: &Server, client: &mut Client, token: &str) -> Result<
     let ticket = client.send("POST", "/v1/ws-tickets", Some(token), None).await?;
     let ticket: Value = serde_json::from_slice(&ticket).map_err(|error| error.to_string())?;
     let url = format!("ws://{}/ws?ticket={}", server.address, ticket["ticket"].as_str().unwrap_or_default());
-    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true).await.map_err(|error| error.to_string())?;
+    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true)
+        .await
+        .map_err(|error| error.to_string())?;
     let message = json!({"action": "subscribe", "id": "bench"}).to_string();
     socket.send(Message::text(message)).await.map_err(|error| error.to_string())?;
     let answer = hear(&mut socket).await?;

@@ -5,6 +5,7 @@
 //! attributes of messages, batches, long polling, and the limit on messages in flight.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Queues {
     messages: Arc<Mutex<Connection>>,
     clock: Clock,
     sends: Arc<watch::Sender<u64>>,
+    /// How many of the next requests are answered that the service is unavailable.
+    failing: Arc<AtomicU32>,
 }
 
 /// A message as it was received.
@@ -76,7 +79,12 @@ impl Queues {
             Ok(connection)
         };
         let connection = open().map_err(|error| error.to_string())?;
-        Ok(Self { messages: Arc::new(Mutex::new(connection)), clock, sends: Arc::new(watch::Sender::new(0)) })
+        Ok(Self {
+            messages: Arc::new(Mutex::new(connection)),
+            clock,
+            sends: Arc::new(watch::Sender::new(0)),
+            failing: Arc::default(),
+        })
     }
 
     /// The product's handle of a queue, through the SDK.
@@ -89,6 +97,11 @@ impl Queues {
             .http_client(SharedHttpClient::new(self.clone()))
             .build();
         Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("{URL}{name}"))
+    }
+
+    /// The next requests through the SDK are refused, as by a service that is down.
+    pub fn fail_next(&self, requests: u32) {
+        self.failing.store(requests, Ordering::Relaxed);
     }
 
     /// Changes whenever something is sent.
@@ -194,6 +207,11 @@ impl Queues {
         let refuse = |code: &str, message: &str| {
             (400, json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message}))
         };
+        let is_failing =
+            self.failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if is_failing.is_ok() {
+            return (503, json!({"__type": "com.amazonaws.sqs#ServiceUnavailable", "message": ""}));
+        }
         let Some(queue) = request["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()) else {
             return refuse("QueueDoesNotExist", "The request names no queue.");
         };

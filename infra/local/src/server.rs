@@ -159,11 +159,9 @@ impl DataFolder {
     }
 }
 
-/// Feeds the stream to its function. It ends only if the table can't be read any more.
+/// Feeds the stream to its function.
 async fn run_mapping(host: Arc<Host>) {
-    if let Err(error) = host.fanout.run().await {
-        tracing::error!(error, "the stream has stopped");
-    }
+    host.fanout.run().await;
 }
 
 async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {

@@ -24,12 +24,8 @@ pub enum Frame<'a> {
     },
     /// The subscription has come as far as `cursor`, without `skipped` events that it asked for.
     Bookmark { id: &'a str, cursor: String, skipped: u64 },
-    /// The subscription has ended, or all have where there is no `id`: subscribe again after `cursor`.
-    Gap {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a str>,
-        cursor: String,
-    },
+    /// An event did not arrive, and the subscription has ended: subscribe again after `cursor`.
+    Gap { id: &'a str, cursor: String },
     /// The connection is about to end: open another.
     Reconnect,
     /// The answer to a ping. To subscribe `after` this `cursor` is to miss nothing.
@@ -59,7 +55,7 @@ mod tests {
     #[test]
     fn frames_are_told_apart_by_their_type() {
         assert_eq!(Frame::Reconnect.to_json(), r#"{"type":"reconnect"}"#);
-        let gap = Frame::Gap { id: None, cursor: "c".to_owned() };
-        assert_eq!(gap.to_json(), r#"{"type":"gap","cursor":"c"}"#);
+        let gap = Frame::Gap { id: "a", cursor: "c".to_owned() };
+        assert_eq!(gap.to_json(), r#"{"type":"gap","id":"a","cursor":"c"}"#);
     }
 }

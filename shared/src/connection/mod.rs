@@ -6,6 +6,7 @@ mod frame;
 mod message;
 pub mod post;
 pub mod store;
+pub mod tell;
 mod ticket;
 
 use std::fmt;
@@ -29,6 +30,9 @@ pub const RECONNECT_AHEAD_S: i64 = 10 * 60;
 const ROW_AGE_S: i64 = LIFE_MAX_S + 15 * 60;
 /// How long a resumption may last, in seconds: more than the function that does it can run.
 pub const RESUME_MAX_S: i64 = 60;
+
+/// The greatest subscriptions of a connection, in bytes of their JSON.
+const SUBSCRIPTIONS_MAX_BYTES: usize = 8 * 1024;
 
 /// API Gateway's name for a connection: opaque, 1 to 128 visible characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,13 +70,11 @@ pub struct Connection {
     pub token_expires_at: Timestamp,
     pub opened_at: Timestamp,
     pub subscriptions: Vec<Subscription>,
-    /// A push was dropped and the client may not know yet: it must ask from this number.
-    pub gap: Option<u64>,
 }
 
 impl Connection {
     pub fn open(id: ConnectionId, token_expires_at: Timestamp, now: Timestamp) -> Self {
-        Self { id, token_expires_at, opened_at: now, subscriptions: Vec::new(), gap: None }
+        Self { id, token_expires_at, opened_at: now, subscriptions: Vec::new() }
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -106,11 +108,43 @@ impl Connection {
         self
     }
 
-    /// After a push was dropped: nothing more is pushed until the client asks again from `number`.
-    pub fn with_gap(mut self, number: u64) -> Self {
-        self.subscriptions.clear();
-        self.gap = Some(self.gap.map_or(number, |earlier| earlier.min(number)));
+    /// With every subscription lost, after a push did not arrive: those that were live from `number`,
+    /// and those that were reading or lost already from where they stood.
+    pub fn with_all_lost(mut self, number: u64) -> Self {
+        for subscription in &mut self.subscriptions {
+            subscription.state = State::Lost(match subscription.state {
+                State::Live => number,
+                State::Resuming(resuming) => resuming.from,
+                State::Lost(earlier) => earlier,
+            });
+        }
         self
+    }
+
+    /// The subscriptions that are lost, each with the number to ask from.
+    pub fn lost(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.subscriptions.iter().filter_map(|subscription| match subscription.state {
+            State::Lost(number) => Some((subscription.id.as_str(), number)),
+            State::Live | State::Resuming(_) => None,
+        })
+    }
+
+    /// With what has been reading the log for longer than it can take counted as lost.
+    pub fn with_dead_lost(mut self, now: Timestamp) -> Self {
+        for subscription in &mut self.subscriptions {
+            match subscription.state {
+                State::Resuming(resuming) if resuming.until <= now.as_second() => {
+                    subscription.state = State::Lost(resuming.from);
+                }
+                State::Live | State::Resuming(_) | State::Lost(_) => {}
+            }
+        }
+        self
+    }
+
+    /// Whether a row has room for its subscriptions: every push reads all of a tenant's rows.
+    pub fn is_small(&self) -> bool {
+        serde_json::to_string(&self.subscriptions).is_ok_and(|json| json.len() <= SUBSCRIPTIONS_MAX_BYTES)
     }
 }
 
@@ -121,8 +155,29 @@ pub struct Subscription {
     pub id: String,
     #[serde(default, rename = "f", skip_serializing_if = "Filter::is_empty")]
     pub filter: Filter,
-    #[serde(default, rename = "r", skip_serializing_if = "Option::is_none")]
-    pub resuming: Option<Resuming>,
+    #[serde(default, rename = "s", skip_serializing_if = "State::is_live")]
+    pub state: State,
+}
+
+/// Where a subscription stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Events are pushed to it.
+    #[default]
+    #[serde(rename = "live")]
+    Live,
+    #[serde(rename = "r")]
+    Resuming(Resuming),
+    /// An event did not arrive. Nothing is pushed to it until the client, who is told until it hears,
+    /// asks again from after this number.
+    #[serde(rename = "l")]
+    Lost(u64),
+}
+
+impl State {
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live)
+    }
 }
 
 /// A subscription that is reading the log. Nothing is pushed to it meanwhile; whoever would have
@@ -142,15 +197,25 @@ pub struct Resuming {
 }
 
 impl Subscription {
+    /// One that begins live.
+    pub fn live(id: &str, filter: Filter) -> Self {
+        Self { id: id.to_owned(), filter, state: State::Live }
+    }
+
     /// That it turns live, if it is still this resumption and nothing above `read` was kept from it.
     pub fn settled(&self, run: u32, read: u64) -> Settled {
-        match self.resuming {
-            Some(resuming) if resuming.run == run && resuming.withheld <= read => {
-                Settled::Live(Self { resuming: None, ..self.clone() })
+        match self.state {
+            State::Resuming(resuming) if resuming.run == run && resuming.withheld <= read => {
+                Settled::Live(Self { state: State::Live, ..self.clone() })
             }
-            Some(resuming) if resuming.run == run => Settled::Behind,
-            Some(_) | None => Settled::Replaced,
+            State::Resuming(resuming) if resuming.run == run => Settled::Behind,
+            State::Resuming(_) | State::Live | State::Lost(_) => Settled::Replaced,
         }
+    }
+
+    /// Whether it is this very resumption.
+    pub fn is_run(&self, run: u32) -> bool {
+        matches!(self.state, State::Resuming(resuming) if resuming.run == run)
     }
 }
 
@@ -170,17 +235,28 @@ mod tests {
 
     #[test]
     fn a_resumption_turns_live_when_it_has_read_what_was_kept_from_it() {
-        let resuming = Resuming { run: 1, from: 3, until: 60, withheld: 5 };
-        let subscription =
-            Subscription { id: "a".to_owned(), filter: Filter::default(), resuming: Some(resuming) };
+        let state = State::Resuming(Resuming { run: 1, from: 3, until: 60, withheld: 5 });
+        let subscription = Subscription { id: "a".to_owned(), filter: Filter::default(), state };
         assert_eq!(subscription.settled(1, 4), Settled::Behind);
-        assert!(matches!(subscription.settled(1, 5), Settled::Live(live) if live.resuming.is_none()));
+        assert!(matches!(subscription.settled(1, 5), Settled::Live(live) if live.state.is_live()));
         assert_eq!(subscription.settled(2, 9), Settled::Replaced);
     }
 
     #[test]
     fn an_unfiltered_subscription_is_short() {
-        let live = Subscription { id: "1".to_owned(), filter: Filter::default(), resuming: None };
+        let live = Subscription::live("1", Filter::default());
         assert_eq!(serde_json::to_string(&live).unwrap(), r#"{"id":"1"}"#);
+    }
+
+    #[test]
+    fn what_is_lost_is_lost_from_where_it_stood() {
+        let at = |state| Subscription { state, ..Subscription::live("a", Filter::default()) };
+        let reading = State::Resuming(Resuming { run: 1, from: 3, until: 60, withheld: 5 });
+        let states = [State::Live, reading, State::Lost(7)];
+        let subscriptions = states.into_iter().map(at).collect();
+        let id = "c".parse().unwrap();
+        let open = Connection::open(id, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let lost = Connection { subscriptions, ..open }.with_all_lost(9);
+        assert_eq!(lost.lost().map(|(_, number)| number).collect::<Vec<_>>(), [9, 3, 7]);
     }
 }

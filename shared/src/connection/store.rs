@@ -30,8 +30,6 @@ struct ConnectionItem {
     /// JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subs: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gap: Option<u64>,
     /// Seconds since the epoch; it also tells when the connection was opened.
     ttl: i64,
 }
@@ -143,26 +141,21 @@ async fn write(
         .set_expression_attribute_names(Some(change.names))
         .set_expression_attribute_values((!change.values.is_empty()).then_some(change.values))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let mut conditions = vec!["attribute_exists(PK)".to_owned()];
-    for name in ["subs", "gap"] {
-        match old.get(name) {
-            None => conditions.push(format!("attribute_not_exists({name})")),
-            Some(value) => {
-                conditions.push(format!("{name} = :was_{name}"));
-                update = update.expression_attribute_values(format!(":was_{name}"), value.clone());
-            }
+    let condition = match old.get("subs") {
+        None => "attribute_exists(PK) AND attribute_not_exists(subs)",
+        Some(subscriptions) => {
+            update = update.expression_attribute_values(":was", subscriptions.clone());
+            "attribute_exists(PK) AND subs = :was"
         }
-    }
-    let Err(error) = update.condition_expression(conditions.join(" AND ")).send().await else {
+    };
+    let Err(error) = update.condition_expression(condition).send().await else {
         return Ok(Update::Done);
     };
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
             None => Ok(Update::Gone),
             // The answer to this very write was lost.
-            Some(now) if now.get("subs") == new.get("subs") && now.get("gap") == new.get("gap") => {
-                Ok(Update::Done)
-            }
+            Some(now) if now.get("subs") == new.get("subs") => Ok(Update::Done),
             Some(now) => Ok(Update::Stale(parse(now.clone())?)),
         },
         _ => Err(error.into()),
@@ -179,7 +172,6 @@ fn item(tenant: &TenantId, connection: &Connection) -> Result<Item> {
         entity: ENTITY.to_owned(),
         exp: connection.token_expires_at.as_second(),
         subs: (!connection.subscriptions.is_empty()).then_some(subscriptions),
-        gap: connection.gap,
         ttl: connection.opened_at.as_second() + ROW_AGE_S,
     })
 }
@@ -196,7 +188,6 @@ fn parse(item: Item) -> Result<Connection> {
             None => Vec::new(),
             Some(json) => serde_json::from_str(&json).map_err(|_| unreadable())?,
         },
-        gap: row.gap,
     })
 }
 
@@ -204,7 +195,6 @@ fn parse(item: Item) -> Result<Connection> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bearer {
     pub user: UserId,
-    pub scopes: String,
     /// When the token that asked for the ticket expires.
     pub token_expires_at: Timestamp,
 }
@@ -217,7 +207,6 @@ struct TicketItem {
     sk: String,
     entity: String,
     user: UserId,
-    scopes: String,
     /// Seconds since the epoch at which the token expires.
     exp: i64,
     /// Seconds since the epoch at which the ticket expires.
@@ -235,7 +224,6 @@ pub async fn insert_ticket(store: &Store, ticket: &Ticket, caller: &Caller, now:
         sk: key.sk,
         entity: TICKET_ENTITY.to_owned(),
         user: caller.user.clone(),
-        scopes: caller.scopes.clone(),
         exp: caller.expires_at.as_second(),
         ttl: now.as_second() + TICKET_AGE_S,
     })?;
@@ -274,7 +262,6 @@ pub async fn take_ticket(store: &Store, ticket: &Ticket, run: u64, now: Timestam
     let row: TicketItem = from_item(output.attributes.unwrap_or_default())?;
     Ok(Some(Bearer {
         user: row.user,
-        scopes: row.scopes,
         token_expires_at: Timestamp::from_second(row.exp)
             .map_err(|_| Error::internal("a stored ticket cannot be read"))?,
     }))

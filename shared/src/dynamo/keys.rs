@@ -70,6 +70,11 @@ pub fn audit_sort_key(rev: u64) -> String {
     format!("{AUDIT_PREFIX}{rev:012}")
 }
 
+/// The `rev` in a key of [`audit_sort_key`].
+pub fn split_audit(sort_key: &str) -> Option<u64> {
+    sort_key.strip_prefix(AUDIT_PREFIX)?.parse().ok()
+}
+
 /// The segment of a tenant's event log that begins with `first`.
 pub fn event_segment(tenant: &TenantId, first: u64) -> Key {
     Key { pk: format!("T#{tenant}#E"), sk: format!("{first:015}") }

@@ -142,7 +142,7 @@ fn tags(before: Option<&Agent>, after: Option<&Agent>) -> Vec<String> {
 }
 
 /// The values of a change as an audit row keeps them: those above a bound by their size alone, and
-/// none beyond a number of them.
+/// none beyond a number of them. 64 of at most 256 + 2 x 1,024 bytes fit in an item.
 pub fn audit_values(differences: &[Difference]) -> Vec<super::AuditValue> {
     differences.iter().take(super::body::AUDIT_VALUES_MAX).map(super::AuditValue::from).collect()
 }

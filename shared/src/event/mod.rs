@@ -24,6 +24,8 @@ use crate::id::{TenantId, UserId};
 use crate::page::Binding;
 use crate::tier::{LimitName, Limits};
 
+/// Above every number of an event: a key of the log has room for 15 digits.
+const NUMBER_END: u64 = 1_000_000_000_000_000;
 /// How long the log is kept, in hours: 31 days.
 const REPLAY_HOURS_MAX: u64 = 31 * 24;
 
@@ -208,8 +210,12 @@ pub fn cursor(tenant: &TenantId, seq: u64) -> String {
 /// # Errors
 /// [`Error::InvalidCursor`] when it is not of this tenant's log.
 pub fn read_cursor(tenant: &TenantId, cursor: &str) -> Result<u64> {
-    let seq = binding(tenant).decode(cursor)?;
-    seq.parse().map_err(|_| Error::InvalidCursor)
+    let digits = binding(tenant).decode(cursor)?;
+    // As it was written, and no greater than a key of the log can hold.
+    match digits.parse::<u64>() {
+        Ok(seq) if seq < NUMBER_END && seq.to_string() == digits => Ok(seq),
+        Ok(_) | Err(_) => Err(Error::InvalidCursor),
+    }
 }
 
 fn binding(tenant: &TenantId) -> Binding {
@@ -258,5 +264,8 @@ mod tests {
         assert_eq!(read_cursor(&one, &cursor(&one, 7)).unwrap(), 7);
         assert!(read_cursor(&other, &cursor(&one, 7)).is_err());
         assert!(read_cursor(&one, "x").is_err());
+        for forged in ["", "-1", "+1", "01", "18446744073709551615", "1000000000000000", "1 "] {
+            assert!(read_cursor(&one, &binding(&one).encode(forged)).is_err(), "{forged}");
+        }
     }
 }

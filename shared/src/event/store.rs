@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub enum Appended {
 ///
 /// # Errors
 /// As the database's.
-pub async fn read_tail(store: &Store, tenant: &TenantId, back_to: Timestamp, now: Timestamp) -> Result<Tail> {
+pub async fn read_tail(store: &Store, tenant: &TenantId, back_to: Timestamp) -> Result<Tail> {
     let mut tail = Tail::new(1, back_to);
     let mut start = None;
     // Of a quiet log one segment is enough; each page is larger than the one before.
@@ -85,8 +86,7 @@ pub async fn read_tail(store: &Store, tenant: &TenantId, back_to: Timestamp, now
             tail.remember(segment.first, segment.appended_at, &segment.events);
         }
         if is_old_enough || output.last_evaluated_key.is_none() {
-            // What was read reaches back to `back_to`, and what will be read is no older than now.
-            return Ok(if back_to > now { Tail::new(tail.next(), now) } else { tail });
+            return Ok(tail);
         }
         start = output.last_evaluated_key;
         limit = (limit * 4).min(READ_SEGMENTS_MAX * 4);
@@ -170,9 +170,8 @@ pub async fn read_after(store: &Store, tenant: &TenantId, after: u64) -> Result<
         output.items.unwrap_or_default().into_iter().map(read_segment).collect::<Result<_>>()?;
     if after > 0 && found.first().is_none_or(|segment| segment.first > after + 1) {
         // The next event may stand in the segment that has this one.
-        let output = segments_through(store, tenant, after).limit(1).send().await?;
-        if let Some(item) = output.items.unwrap_or_default().into_iter().next() {
-            found.insert(0, read_segment(item)?);
+        if let Some(segment) = first_of(segments_through(store, tenant, after)).await? {
+            found.insert(0, segment);
         }
     }
     let mut read = Read { events: Vec::new(), is_at_end, oldest: None };
@@ -235,8 +234,7 @@ fn oldest_first(mut events: Vec<Numbered>) -> Vec<Numbered> {
 /// # Errors
 /// As the database's.
 pub async fn last_number(store: &Store, tenant: &TenantId) -> Result<u64> {
-    let output = segments(store, tenant).scan_index_forward(false).limit(1).send().await?;
-    let last = output.items.unwrap_or_default().into_iter().next().map(read_segment).transpose()?;
+    let last = first_of(segments(store, tenant).scan_index_forward(false)).await?;
     Ok(last.map_or(0, |segment| segment.first + segment.events.len() as u64 - 1))
 }
 
@@ -264,38 +262,39 @@ fn window_of(window: Duration) -> jiff::SignedDuration {
 /// As the database's.
 pub async fn window_start(store: &Store, tenant: &TenantId, window: Duration, now: Timestamp) -> Result<u64> {
     let is_within = |segment: &Segment| now.duration_since(segment.appended_at) <= window_of(window);
-    let oldest = segments(store, tenant).limit(1).send().await?;
-    let Some(oldest) = oldest.items.unwrap_or_default().into_iter().next().map(read_segment).transpose()?
-    else {
+    let last_of = |segment: &Segment| segment.first + segment.events.len() as u64 - 1;
+    let Some(newest) = first_of(segments(store, tenant).scan_index_forward(false)).await? else {
         return Ok(0);
     };
-    if is_within(&oldest) {
-        return Ok(oldest.first - 1);
+    if !is_within(&newest) {
+        return Ok(last_of(&newest));
     }
+    let Some(oldest) = first_of(segments(store, tenant)).await?.filter(|oldest| !is_within(oldest)) else {
+        return Ok(0);
+    };
     // The first segment within the window begins above `outside` and at most at `inside`.
-    let mut outside = oldest.first + oldest.events.len() as u64 - 1;
-    let mut inside = last_number(store, tenant).await? + 1;
+    let (mut outside, mut inside) = (last_of(&oldest), newest.first);
     while outside + 1 < inside {
         let middle = outside + (inside - outside) / 2;
-        let output = segments_through(store, tenant, middle).limit(1).send().await?;
-        let Some(segment) =
-            output.items.unwrap_or_default().into_iter().next().map(read_segment).transpose()?
-        else {
+        let Some(segment) = first_of(segments_through(store, tenant, middle)).await? else {
             break;
         };
         if is_within(&segment) {
             inside = segment.first;
         } else {
-            outside = (segment.first + segment.events.len() as u64 - 1).max(outside).max(middle);
+            outside = last_of(&segment).max(middle);
         }
     }
     Ok(inside - 1)
 }
 
-fn segments(
-    store: &Store,
-    tenant: &TenantId,
-) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+/// The first segment that a query finds.
+async fn first_of(query: QueryFluentBuilder) -> Result<Option<Segment>> {
+    let output = query.limit(1).send().await?;
+    output.items.unwrap_or_default().into_iter().next().map(read_segment).transpose()
+}
+
+fn segments(store: &Store, tenant: &TenantId) -> QueryFluentBuilder {
     store
         .client
         .query()
@@ -305,21 +304,13 @@ fn segments(
         .consistent_read(true)
 }
 
-fn segments_from(
-    store: &Store,
-    tenant: &TenantId,
-    first: u64,
-) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+fn segments_from(store: &Store, tenant: &TenantId, first: u64) -> QueryFluentBuilder {
     segments(store, tenant)
         .key_condition_expression("PK = :log AND SK >= :first")
         .expression_attribute_values(":first", text(keys::event_segment(tenant, first).sk))
 }
 
-fn segments_through(
-    store: &Store,
-    tenant: &TenantId,
-    last: u64,
-) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+fn segments_through(store: &Store, tenant: &TenantId, last: u64) -> QueryFluentBuilder {
     segments(store, tenant)
         .key_condition_expression("PK = :log AND SK <= :last")
         .expression_attribute_values(":last", text(keys::event_segment(tenant, last).sk))

@@ -12,10 +12,10 @@ use super::{Event, EventId, Numbered};
 /// After how long a segment that someone else appended counts as pushed: more than an invocation
 /// that appended it can last.
 pub const SETTLED_AFTER: Duration = Duration::from_mins(2);
-/// How far back a tail is kept.
-const KEPT: Duration = Duration::from_mins(3);
+/// How much longer than needed a tail is kept.
+const KEPT: Duration = Duration::from_mins(1);
 /// The most events that a tail remembers.
-const REMEMBERED_MAX: usize = 20_000;
+const REMEMBERED_MAX: usize = 100_000;
 
 /// A segment, as far as a tail remembers it.
 #[derive(Debug, Clone)]
@@ -94,13 +94,21 @@ impl Tail {
         missing.min().map_or(seq, |first_missing| first_missing - 1)
     }
 
-    /// Notes that `batch` has been pushed, and forgets what is older than a few minutes.
-    pub fn pushed(&mut self, batch: &[Numbered], now: Timestamp) {
+    /// Whether the event with this number has been pushed from here.
+    pub fn is_pushed(&self, number: u64) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| segment.is_pushed && (segment.first..=segment.last).contains(&number))
+    }
+
+    /// Notes that `batch` has been pushed, and forgets what was appended long before `needed_since`: a
+    /// batch that is hours late still finds what was appended while it was.
+    pub fn pushed(&mut self, batch: &[Numbered], needed_since: Timestamp) {
         let in_batch = |number: u64| batch.binary_search_by_key(&number, |one| one.seq).is_ok();
         for segment in &mut self.segments {
             segment.is_pushed = segment.is_pushed || (segment.first..=segment.last).all(in_batch);
         }
-        let Ok(cut) = now.checked_sub(KEPT) else {
+        let Ok(cut) = needed_since.checked_sub(KEPT) else {
             return;
         };
         if self.since < cut {
@@ -160,6 +168,6 @@ mod tests {
         assert_eq!((tail.next(), tail.number(&event(1))), (2, Some(1)));
         tail.pushed(&[], start + Duration::from_mins(10));
         assert_eq!((tail.next(), tail.number(&event(1))), (2, None));
-        assert!(!tail.reaches(start) && tail.reaches(start + Duration::from_mins(8)));
+        assert!(!tail.reaches(start) && tail.reaches(start + Duration::from_mins(9)));
     }
 }

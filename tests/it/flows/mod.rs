@@ -4,5 +4,6 @@ mod fanout;
 mod fixes;
 mod isolation;
 mod model;
+mod parked;
 mod races;
 mod reconcile;

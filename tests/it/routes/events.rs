@@ -58,6 +58,38 @@ async fn the_audit_says_who_changed_what_and_outlives_the_agent() {
     assert_eq!(other.text("/code"), "not_found");
     let bad = app.client().get(&format!("/v1/agents/{id}/audit?cursor=AAAA")).send().await.expect(400);
     assert_eq!(bad.text("/code"), "invalid_cursor");
+    // Whoever can make a cursor's binding can't make the service fail.
+    let binding = agent_management::page::Binding::new(&["acme", "audit", &id]);
+    for forged in ["", "zzz", "-1", "99999999999999999999", "R#000000000002"] {
+        let path = format!("/v1/agents/{id}/audit?cursor={}", binding.encode(forged));
+        assert_eq!(
+            app.client().get(&path).send().await.expect(400).text("/code"),
+            "invalid_cursor",
+            "{forged}"
+        );
+    }
+    let above = format!("/v1/agents/{id}/audit?cursor={}", binding.encode(&u64::MAX.to_string()));
+    app.client().get(&above).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_document_that_is_mostly_names_does_not_outgrow_its_audit() {
+    let app = App::start().await;
+    app.set_tier("acme", "enterprise", [].into()).await;
+    let schema = |leaf: i32| {
+        let deep = (0..40).fold(json!({"a": leaf}), |inner, _| json!({"n".repeat(1_000): inner}));
+        let wide: serde_json::Map<_, _> =
+            (0..3_000).map(|index| (format!("w{index}"), json!(leaf))).collect();
+        json!({"type": "object", "deep": deep, "wide": wide})
+    };
+    let document = an_agent().configured("variables_schema", schema(1)).build();
+    let id = app.client().post("/v1/agents", &document).send().await.expect(201).text("/id");
+    patch(&app.client(), &id, &json!({"config": {"variables_schema": schema(2)}})).await;
+    app.settle().await;
+    assert_eq!(numbers(&app.client().get("/v1/events").send().await.expect(200)), [1, 2]);
+    let audit = app.client().get(&format!("/v1/agents/{id}/audit")).send().await.expect(200);
+    assert!(audit.body.len() < 100_000, "{}", audit.body.len());
+    assert_eq!(app.host.fanout.failed().len(), 0);
 }
 
 #[tokio::test]

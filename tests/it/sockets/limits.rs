@@ -1,7 +1,10 @@
 //! Who may open a socket, how many, and for how long.
 
+use futures_util::future::join_all;
 use harness::{Listening, Remote, an_agent};
 use serde_json::json;
+
+use super::resume::served;
 
 #[tokio::test]
 async fn a_ticket_is_good_once_and_for_a_minute() {
@@ -43,6 +46,13 @@ async fn a_ticket_is_no_token_for_the_rest_of_the_service() {
     let ticket = remote.ticket().await;
     let thief = Remote { token: String::new(), ..remote.clone() };
     assert_eq!(thief.get(&format!("/v1/agents?ticket={ticket}")).await.0, 401);
+    // A path of a REST route may end like the WebSocket route's name.
+    let thief = Remote { token: "anything".to_owned(), ..remote.clone() };
+    for path in ["/v1/agents/$connect", "/v1/agents/by-key/$connect"] {
+        assert_eq!(thief.get(&format!("{path}?ticket={ticket}")).await.0, 401, "{path}");
+    }
+    assert!(remote.socket_at(&format!("?ticket={ticket}"), None).await.is_ok(), "it was not used up");
+    let ticket = remote.ticket().await;
     let thief = Remote { token: ticket, ..remote.clone() };
     assert_eq!(thief.get("/v1/agents").await.0, 401);
     service.stop().await;
@@ -71,23 +81,41 @@ async fn the_tier_bounds_the_sockets_that_are_open() {
     panic!("the place of a socket that was closed is not free again");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_that_died_with_the_process_take_no_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut child, base_url) = served(folder.path()).await;
+    let remote = Remote::of(&base_url, "acme").await;
+    let _kept = [remote.socket().await, remote.socket().await];
+    // No $disconnect for these: their rows stay.
+    child.kill().await.expect("killed");
+    let (_child, base_url) = served(folder.path()).await;
+    let remote = Remote::of(&base_url, "acme").await;
+    let ticket = remote.ticket().await;
+    let early = remote.socket_at(&format!("?ticket={ticket}"), None).await;
+    assert_eq!(early.err(), Some(403), "they may be about to be opened");
+    remote.advance_s(35).await;
+    let _new = [remote.socket().await, remote.socket().await];
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_handshakes_at_once_never_take_more_than_the_tier_admits() {
     let service = Listening::start().await;
     let remote = service.client("acme").await;
-    let kept = [remote.socket().await, remote.socket().await];
-    let folder = service.folder;
-    // No $disconnect for these: the rows stay.
-    let rows_stay = tempfile::tempdir().expect("a folder");
-    for name in ["table.sqlite", "table.sqlite-wal", "table.sqlite-shm", "issuer.pk8"] {
-        let _ = std::fs::copy(folder.path().join(name), rows_stay.path().join(name));
+    for _ in 0..5 {
+        let tickets = join_all((0..6).map(|_| remote.ticket())).await;
+        let opened = join_all(
+            tickets.iter().map(async |ticket| remote.socket_at(&format!("?ticket={ticket}"), None).await),
+        )
+        .await;
+        let mut open: Vec<_> = opened.into_iter().filter_map(Result::ok).collect();
+        assert!(open.len() <= 2, "{}", open.len());
+        for socket in &mut open {
+            socket.say(&json!({"action": "ping"})).await;
+            assert_eq!(socket.hear().await["type"], "pong", "it has its row");
+        }
     }
-    service.host.stop().await.expect("it stops");
-    drop(kept);
-    let host = local::server::start(&harness::options(rows_stay.path(), 0)).await.expect("it starts");
-    let remote = Remote::of(&host.base_url, "acme").await;
-    let _new = [remote.socket().await, remote.socket().await];
-    host.stop().await.expect("it stops");
+    service.stop().await;
 }
 
 #[tokio::test]

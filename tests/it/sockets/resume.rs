@@ -130,7 +130,7 @@ async fn serve_until_killed() {
     std::future::pending::<()>().await;
 }
 
-async fn served(folder: &Path) -> (Child, String) {
+pub async fn served(folder: &Path) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "sockets::resume::serve_until_killed", "--nocapture"])
         .env("SERVE_UNTIL_KILLED", folder)

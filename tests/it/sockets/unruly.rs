@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Receiver;
 async fn subscribe(app: &App, id: &str, waiting_max: usize) -> Receiver<Out> {
     let now = app.clock.now();
     let connection = Connection::open(id.parse().expect("an id"), now + Duration::from_hours(1), now);
-    let subscription = Subscription { id: "s".to_owned(), filter: Filter::default(), resuming: None };
+    let subscription = Subscription::live("s", Filter::default());
     let tenant = TENANT.parse().expect("a tenant");
     store::insert(&app.host.store, &tenant, &connection.with(subscription)).await.expect("written");
     app.host.hub.open_holding(id, waiting_max)
@@ -75,6 +75,7 @@ async fn a_slow_socket_is_told_of_a_gap_from_which_it_misses_nothing() {
     app.settle().await;
     let frames = heard(&mut slow);
     assert_eq!(kinds(&frames), ["gap"]);
+    assert_eq!(frames[0]["id"], "s");
     let cursor = frames[0]["cursor"].as_str().expect("a cursor");
     let page = app.client().get(&format!("/v1/events?after={cursor}")).send().await.expect(200).json();
     assert_eq!(page["items"][0]["seq"], 4, "what it missed begins there");

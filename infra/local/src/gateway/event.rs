@@ -108,6 +108,7 @@ pub fn proxy(
 pub fn authorizer(request: &Request<Bytes>, request_id: &str) -> Vec<u8> {
     let path = request.uri().path();
     let method = request.method().as_str();
+    let query = query(request);
     let event = serde_json::json!({
         "type": "REQUEST",
         "methodArn": format!("arn:aws:execute-api:us-east-1:{ACCOUNT_ID}:{API_ID}/{STAGE}/{method}{path}"),
@@ -116,8 +117,8 @@ pub fn authorizer(request: &Request<Bytes>, request_id: &str) -> Vec<u8> {
         "httpMethod": method,
         "headers": single(request.headers()),
         "multiValueHeaders": multiple(request.headers()),
-        "queryStringParameters": {},
-        "multiValueQueryStringParameters": {},
+        "queryStringParameters": last_of_each(&query).unwrap_or_default(),
+        "multiValueQueryStringParameters": all_of_each(&query).unwrap_or_default(),
         "pathParameters": {},
         "stageVariables": {},
         "requestContext": {

@@ -4,9 +4,11 @@
 pub mod queue;
 pub mod stream;
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Value, lambda_runtime::Error>> + Send>>;
@@ -24,9 +26,12 @@ impl Function {
     }
 
     /// # Errors
-    /// The function's.
+    /// The function's; a panic is one, too.
     pub async fn invoke(&self, event: Value) -> Result<Value, lambda_runtime::Error> {
-        (self.0)(event).await
+        match AssertUnwindSafe((self.0)(event)).catch_unwind().await {
+            Ok(answer) => answer,
+            Err(_) => Err("the function panicked".into()),
+        }
     }
 }
 

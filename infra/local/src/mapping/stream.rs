@@ -21,7 +21,7 @@ use crate::table::stream::{Record, Trimmer, records};
 /// Records that are read at once.
 const READ_MAX: usize = 500;
 /// After how many records the stream is trimmed.
-const TRIM_EVERY: i64 = 1_000;
+const TRIM_EVERY: usize = 1_000;
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -55,7 +55,8 @@ pub struct StreamMapping {
 struct State {
     /// The last record that was read.
     read: i64,
-    trimmed: i64,
+    /// How many have been read since the stream was trimmed.
+    untrimmed: usize,
     /// Read, admitted by the filter, and not handled yet.
     waiting: VecDeque<(Record, Timestamp)>,
     /// How many records the next batch may have, while a failing one is being bisected.
@@ -94,7 +95,7 @@ impl StreamMapping {
             let writes = *self.engine.writes().borrow();
             if self.read(&mut state)? == 0 {
                 self.settled.send_replace(writes);
-                self.trim(&mut state)?;
+                self.trim(&mut state);
                 return Ok(Turn::Idle);
             }
             if state.waiting.is_empty() {
@@ -104,16 +105,17 @@ impl StreamMapping {
         Ok(self.invoke(&mut state).await)
     }
 
-    /// Goes on forever.
-    ///
-    /// # Errors
-    /// The engine's, as text.
-    pub async fn run(&self) -> Result<(), String> {
+    /// Goes on forever. When the table can't be read, it tries again.
+    pub async fn run(&self) {
         let mut writes = self.engine.writes();
         let mut backoff = BACKOFF_FIRST;
         loop {
             writes.mark_unchanged();
-            match self.turn().await? {
+            let turn = self.turn().await.unwrap_or_else(|error| {
+                tracing::error!(error, "the stream can't be read");
+                Turn::Retry
+            });
+            match turn {
                 Turn::Progress => backoff = BACKOFF_FIRST,
                 Turn::Idle => {
                     // The sender is in the engine, which outlives this.
@@ -143,6 +145,7 @@ impl StreamMapping {
     fn read(&self, state: &mut State) -> Result<usize, String> {
         let found = records(&self.engine, state.read, READ_MAX)?;
         let (count, now) = (found.len(), self.clock.now());
+        state.untrimmed += count;
         for record in found {
             state.read = record.position;
             if (self.settings.filter)(&record.json) {
@@ -199,16 +202,15 @@ impl StreamMapping {
         Turn::Progress
     }
 
-    fn trim(&self, state: &mut State) -> Result<(), String> {
-        if state.read - state.trimmed < TRIM_EVERY {
-            return Ok(());
+    /// Removes what has been passed, once it is worth it. If that fails it is done later.
+    fn trim(&self, state: &mut State) {
+        let Some(trimmer) = self.trimmer.as_ref().filter(|_| state.untrimmed >= TRIM_EVERY) else {
+            return;
+        };
+        match trimmer.lock().unwrap_or_else(PoisonError::into_inner).trim(state.read) {
+            Ok(_) => state.untrimmed = 0,
+            Err(error) => tracing::warn!(%error, "the stream was not trimmed"),
         }
-        if let Some(trimmer) = &self.trimmer {
-            let trimmer = trimmer.lock().unwrap_or_else(PoisonError::into_inner);
-            trimmer.trim(state.read).map_err(|error| error.to_string())?;
-        }
-        state.trimmed = state.read;
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
+use crate::dynamo::transact::Patience;
 use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
 use crate::event::{AuditEntry, AuditValue, Change, EventId, EventType, audit_values};
@@ -57,12 +58,23 @@ pub async fn put(store: &Store, tenant: &TenantId, changes: &[Change]) -> Result
             let put = built(PutRequest::builder().set_item(Some(row(tenant, change)?)).build())?;
             requests.push(WriteRequest::builder().put_request(put).build());
         }
-        let output = store.client.batch_write_item().request_items(&store.table, requests).send().await?;
-        if output.unprocessed_items.is_some_and(|left| !left.is_empty()) {
-            return Err(Error::Unavailable("the database did not take all audit rows".into()));
-        }
+        write_all(store, requests).await?;
     }
     Ok(())
+}
+
+/// Writes all of `requests`, however many the database takes at once.
+async fn write_all(store: &Store, mut requests: Vec<WriteRequest>) -> Result<()> {
+    let mut patience = Patience::begin();
+    loop {
+        let output = store.client.batch_write_item().request_items(&store.table, requests).send().await?;
+        let mut left = output.unprocessed_items.unwrap_or_default();
+        requests = left.remove(&store.table).unwrap_or_default();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        patience.wait().await?;
+    }
 }
 
 fn row(tenant: &TenantId, change: &Change) -> Result<Item> {
@@ -84,8 +96,8 @@ fn row(tenant: &TenantId, change: &Change) -> Result<Item> {
     })
 }
 
-/// A page of an agent's rows, the newest first. `before` is the sort key of the row that the page
-/// before ended with.
+/// A page of an agent's rows, the newest first. `before` is the `rev` of the row that the page before
+/// ended with, and the page's cursor the one to go on with.
 ///
 /// # Errors
 /// As the database's.
@@ -93,12 +105,12 @@ pub async fn list(
     store: &Store,
     tenant: &TenantId,
     id: &AgentId,
-    before: Option<&str>,
+    before: Option<u64>,
     limit: u32,
     now: Timestamp,
 ) -> Result<Page<AuditEntry>> {
     let partition = keys::agent_head(tenant, id).pk;
-    let start = before.map(|sort_key| keys::Key { pk: partition.clone(), sk: sort_key.to_owned() }.to_item());
+    let start = before.map(|rev| keys::agent_audit(tenant, id, rev).to_item());
     let output = store
         .client
         .query()
@@ -112,7 +124,8 @@ pub async fn list(
         .send()
         .await?;
     let next = output.last_evaluated_key.as_ref().and_then(|key| key.get(keys::SK));
-    let next_cursor = next.and_then(|sort_key| sort_key.as_s().ok()).cloned();
+    let next_cursor = next.and_then(|sort_key| keys::split_audit(sort_key.as_s().ok()?));
+    let next_cursor = next_cursor.map(|rev| rev.to_string());
     let mut items = Vec::new();
     for item in output.items.unwrap_or_default() {
         let row: AuditItem = from_item(item)?;
