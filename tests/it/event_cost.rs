@@ -94,7 +94,7 @@ async fn reading_the_log_and_tickets_cost_what_they_say() {
     app.settle().await;
     app.client().get("/v1/events").send().await.expect(200);
     app.recorder.take();
-    for (path, calls) in [("/v1/events?last=20", 1), ("/v1/events", 2)] {
+    for (path, calls) in [("/v1/events?last=20", 1), ("/v1/events", 3)] {
         app.client().get(path).send().await.expect(200);
         assert_eq!(app.recorder.take().len(), calls, "{path}");
     }

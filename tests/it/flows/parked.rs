@@ -1,0 +1,54 @@
+//! Records that can't be read are parked and hold up nothing.
+
+use harness::{App, an_agent};
+use local::queues::PARKED;
+use local::table::TABLE_NAME;
+use serde_json::json;
+
+/// Breaks the stored head of an agent, as a defect would.
+fn spoil(app: &App, id: &str) {
+    let request = json!({
+        "TableName": TABLE_NAME,
+        "Key": {"PK": {"S": format!("T#acme#A#{id}")}, "SK": {"S": "#H"}},
+        "UpdateExpression": "SET config = :no, rev = rev + :one",
+        "ExpressionAttributeValues": {":no": {"S": "{"}, ":one": {"N": "1"}},
+    });
+    let (status, answer) = app.host.engine.call("UpdateItem", &request.to_string());
+    assert_eq!(status, 200, "{answer}");
+}
+
+async fn create(app: &App) -> String {
+    app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201).text("/id")
+}
+
+async fn events(app: &App) -> usize {
+    let page = app.client().get("/v1/events?limit=100").send().await.expect(200).json();
+    page["items"].as_array().expect("items").len()
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_parked_and_what_comes_after_it_is_announced() {
+    let app = App::start().await;
+    let id = create(&app).await;
+    spoil(&app, &id);
+    create(&app).await;
+    app.settle().await;
+    assert_eq!(events(&app).await, 2);
+    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 1);
+    assert_eq!(app.host.fanout.failed().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_a_record_that_cannot_be_parked_is_announced_and_the_stream_waits_there() {
+    let app = App::start().await;
+    create(&app).await;
+    let id = create(&app).await;
+    spoil(&app, &id);
+    create(&app).await;
+    app.host.queues.fail_next(20);
+    assert_eq!(app.host.fanout.turn().await, Ok(local::mapping::Turn::Retry));
+    assert_eq!(events(&app).await, 2, "both creations before it");
+    app.settle().await;
+    assert_eq!(events(&app).await, 3);
+    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 1);
+}
