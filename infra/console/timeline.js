@@ -59,9 +59,9 @@ export function timelinePanel({ nameOf, onSelect }) {
     let cursor;
     hasFailed = false;
     try {
-      const { items } = await call('GET', `/v1/events?last=${PAGE}`);
+      const { items, cursor: end } = await call('GET', `/v1/events?last=${PAGE}`);
       items.forEach((event) => take(event, false));
-      cursor = items.at(-1)?.cursor;
+      cursor = end;
       state.replaceChildren();
       if (!list.children.length) {
         state.append(h('div', { class: 'state' }, h('p', {}, 'Nothing has happened yet.'),

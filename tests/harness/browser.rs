@@ -104,7 +104,7 @@ impl Browser {
                 }};
                 look();
             }})",
-            (PATIENCE - Duration::from_secs(5)).as_millis()
+            PATIENCE.saturating_sub(Duration::from_secs(5)).as_millis()
         );
         let came = self.run(&script).await;
         if came != true {

@@ -31,10 +31,9 @@ pub struct Remote {
 impl Remote {
     /// A client of the tenant with every scope.
     pub async fn of(base_url: &str, tenant: &str) -> Self {
-        let mut remote = Self { base_url: base_url.to_owned(), token: String::new() };
-        let answer = remote.post("/_local/token", &json!({"tenant": tenant})).await.1;
-        remote.token = answer["token"].as_str().expect("a token").to_owned();
-        remote
+        let nobody = Self { base_url: base_url.to_owned(), token: String::new() };
+        let answer = nobody.post("/_local/token", &json!({"tenant": tenant})).await.1;
+        Self { token: answer["token"].as_str().expect("a token").to_owned(), ..nobody }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {

@@ -46,6 +46,20 @@ impl StreamFanout {
         audit::put(&self.store, tenant, &changes).await
     }
 
+    /// Announces a change that has no audit row. If the log has its event, under whichever type, only the
+    /// row was missing.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(crate) async fn announce_missing(&self, tenant: &TenantId, change: Change) -> Result<()> {
+        let changes = vec![change];
+        let tail = self.read_tail(tenant, self.back_to(&changes), None).await?;
+        if changes.iter().all(|change| tail.number(&change.event).is_some()) {
+            return audit::put(&self.store, tenant, &changes).await;
+        }
+        self.announce(tenant, changes).await
+    }
+
     /// The end of the log with every one of `changes` in it.
     async fn log(&self, tenant: &TenantId, changes: &[Change]) -> Result<Tail> {
         let back_to = self.back_to(changes);

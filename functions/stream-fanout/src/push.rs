@@ -2,8 +2,8 @@
 //! not wait for each other; and whatever is wrong with one, the batch goes on: a socket that is gone
 //! is forgotten, and one that can't take an event is told where to ask from.
 
-use agent_management::connection::post::Posted;
-use agent_management::connection::{Connection, Frame, State, Subscription, store, tell};
+use agent_management::connection::post::{Posted, tell_lost};
+use agent_management::connection::{Connection, Frame, State, Subscription, store};
 use agent_management::error::Result;
 use agent_management::event::{Change, Numbered, Tail, body, cursor};
 use agent_management::id::TenantId;
@@ -121,7 +121,7 @@ impl Push<'_> {
             return Ok(());
         };
         let (store, sockets) = (&self.fanout.store, &self.fanout.sockets);
-        let Some(connection) = tell::lost(store, sockets, self.tenant, connection).await? else {
+        let Some(connection) = tell_lost(store, sockets, self.tenant, connection).await? else {
             return Ok(());
         };
         self.events_to(connection).await

@@ -6,8 +6,8 @@ use agent_management::agent::Summary;
 use agent_management::agent::store::{self, Order};
 use agent_management::dynamo::keys::TENANT_SHARDS;
 use agent_management::error::{Error, Result};
-use agent_management::event::resynced;
 use agent_management::event::store::audit;
+use agent_management::event::{self, resynced};
 use agent_management::id::{AgentId, TenantId};
 use agent_management::tenant;
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ impl StreamFanout {
     }
 
     async fn reconcile_tenant(&self, tenant: &TenantId, done: &mut Reconciled) -> Result<()> {
+        event::store::keep_last(&self.store, tenant, self.clock.now()).await?;
         let mut after: Option<String> = None;
         loop {
             let page = store::list(&self.store, tenant, Order::OldestFirst, after.as_deref(), PAGE).await?;
@@ -86,7 +87,7 @@ impl StreamFanout {
     async fn resync(&self, tenant: &TenantId, id: &AgentId, rev: u64) -> Result<bool> {
         match store::get(&self.store, tenant, id).await {
             Ok(stored) if stored.agent.rev == rev => {
-                self.announce(tenant, vec![resynced(&stored.agent)]).await?;
+                self.announce_missing(tenant, resynced(&stored.agent)).await?;
                 Ok(true)
             }
             Ok(_) | Err(Error::NotFound(_)) => Ok(false),

@@ -2,10 +2,10 @@
 //! pushes events keeps them from it and notes how far it has to read; so it gets every event, in the
 //! log's order, and none twice.
 
-use agent_management::connection::post::Posted;
+use agent_management::connection::post::{Posted, tell_lost};
 use agent_management::connection::{
     Connection, Frame, RESUME_MAX_S, Refusal, Resuming, SUBSCRIPTIONS_MAX, Settled, State, Subscribe,
-    Subscription, store, tell,
+    Subscription, store,
 };
 use agent_management::error::{Error, Result};
 use agent_management::event::store::{check_window, last_number, read_after};
@@ -183,7 +183,7 @@ impl WebSocket {
             is_this.then(|| now.clone().with(lost.clone()))
         });
         if let Some(connection) = connection.await? {
-            tell::lost(&self.store, &self.sockets, tenant, connection).await?;
+            tell_lost(&self.store, &self.sockets, tenant, connection).await?;
         }
         Ok(())
     }

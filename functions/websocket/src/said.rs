@@ -1,6 +1,7 @@
 //! `$default`: what clients say.
 
-use agent_management::connection::{Connection, Frame, Message, Refusal, State, Subscribe, store, tell};
+use agent_management::connection::post::tell_lost;
+use agent_management::connection::{Connection, Frame, Message, Refusal, State, Subscribe, store};
 use agent_management::error::Result;
 use agent_management::event;
 use agent_management::id::TenantId;
@@ -65,7 +66,7 @@ impl WebSocket {
             return Ok(());
         };
         let before = self.safe_number(tenant, &connection).await?;
-        if tell::lost(&self.store, &self.sockets, tenant, connection).await?.is_some() {
+        if tell_lost(&self.store, &self.sockets, tenant, connection).await?.is_some() {
             self.say(peer, &Frame::Pong { cursor: event::cursor(tenant, before) }).await;
         }
         Ok(())

@@ -64,9 +64,9 @@ async fn subscribe(server: &Server, client: &mut Client, token: &str) -> Result<
 async fn hear(socket: &mut Socket) -> Result<Value, String> {
     loop {
         let message = tokio::time::timeout(PATIENCE, socket.next()).await.map_err(|_| "no frame in time")?;
-        match message.ok_or("the socket ended")?.map_err(|error| error.to_string())? {
-            Message::Text(text) => return serde_json::from_str(&text).map_err(|error| error.to_string()),
-            _ => {}
+        let message = message.ok_or("the socket ended")?.map_err(|error| error.to_string())?;
+        if let Message::Text(text) = message {
+            return serde_json::from_str(&text).map_err(|error| error.to_string());
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct Options {
     /// The port to listen on, on 127.0.0.1; 0 takes any free one.
     #[arg(long, default_value_t = 9400)]
     pub port: u16,
-    /// The folder that keeps the table and the signing key across restarts.
+    /// The folder that keeps the table, the queues and the signing key across restarts.
     #[arg(long, value_name = "DIR", default_value = ".local")]
     pub data: PathBuf,
     /// Let scripts of this origin call the service, such as http://localhost:5173; may be repeated.

@@ -1,5 +1,6 @@
-//! EventBridge's schedules on one machine. They follow the service's clock, which a test may move; a
-//! schedule that was due several times meanwhile runs once.
+//! EventBridge's schedules on one machine, and the removal of expired items. Schedules follow the
+//! service's clock, which a test may move; one that was due several times meanwhile runs once. What
+//! has expired is told by the system's clock.
 
 use std::sync::Arc;
 use std::time::Duration;

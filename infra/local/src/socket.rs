@@ -51,7 +51,7 @@ pub async fn open(host: &Arc<Host>, parts: &mut Parts, stopping: watch::Receiver
     let receiver = host.hub.open(&admitted.id);
     let host = Arc::clone(host);
     upgrade.on_upgrade(async move |socket| {
-        serve(&host, &admitted, socket, receiver, stopping).await;
+        Box::pin(serve(&host, &admitted, socket, receiver, stopping)).await;
         host.hub.close(&admitted.id);
         host.gateway.disconnect(&admitted).await;
     })

@@ -6,7 +6,6 @@ mod frame;
 mod message;
 pub mod post;
 pub mod store;
-pub mod tell;
 mod ticket;
 
 use std::fmt;

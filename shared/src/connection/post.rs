@@ -6,7 +6,11 @@ use aws_sdk_apigatewaymanagement::Client;
 use aws_sdk_apigatewaymanagement::error::ProvideErrorMetadata;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 
-use super::ConnectionId;
+use super::{Connection, ConnectionId, Frame, State, store};
+use crate::dynamo::Store;
+use crate::error::Result;
+use crate::event::cursor;
+use crate::id::TenantId;
 
 /// How often a post is tried again that API Gateway throttled or that did not arrive.
 const RETRIES_MAX: u32 = 2;
@@ -70,6 +74,44 @@ impl Sockets {
         // A socket that stays open is told nothing more and ends by itself.
         let _ = self.client.delete_connection().connection_id(id.as_str()).send().await;
     }
+}
+
+/// Tells the client of each lost subscription and forgets it. The connection as it is then; none if it
+/// is gone. What can't be told stays lost.
+///
+/// # Errors
+/// As the database's.
+pub async fn tell_lost(
+    store: &Store,
+    sockets: &Sockets,
+    tenant: &TenantId,
+    connection: Connection,
+) -> Result<Option<Connection>> {
+    let mut told = Vec::new();
+    for (id, number) in connection.lost() {
+        match sockets.post(&connection.id, &Frame::Gap { id, cursor: cursor(tenant, number) }.to_json()).await
+        {
+            Posted::Done => told.push((id.to_owned(), number)),
+            Posted::Gone => {
+                store::delete(store, tenant, &connection.id).await?;
+                return Ok(None);
+            }
+            Posted::Dropped => break,
+        }
+    }
+    if told.is_empty() {
+        return Ok(Some(connection));
+    }
+    store::update(store, tenant, connection, |now| {
+        let mut after = now.clone();
+        after.subscriptions.retain(|subscription| {
+            !told
+                .iter()
+                .any(|(id, number)| *id == subscription.id && subscription.state == State::Lost(*number))
+        });
+        Some(after)
+    })
+    .await
 }
 
 fn status<E>(

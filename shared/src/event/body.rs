@@ -49,6 +49,16 @@ pub struct LoggedEvent {
     pub cursor: String,
 }
 
+/// A page of the log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct EventsPage {
+    pub items: Vec<LoggedEvent>,
+    /// Null at the log's end.
+    pub next_cursor: Option<String>,
+    /// How far the log has been read, wanted or not: where to ask `after` the next time.
+    pub cursor: String,
+}
+
 /// The body with the resource in it, if that is not too large.
 pub fn body(tenant: &TenantId, seq: u64, change: &Change) -> EventBody {
     let thin = thin(tenant, seq, &change.event);

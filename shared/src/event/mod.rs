@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use body::{AuditEntry, AuditValue, EventBody, LoggedEvent, body, logged};
+pub use body::{AuditEntry, AuditValue, EventBody, EventsPage, LoggedEvent, body, logged};
 pub use change::{Change, audit_values, of_agent, resynced};
 pub use tail::{SETTLED_AFTER, Tail};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub const SEGMENT_EVENTS_MAX: usize = 64;
 const SEGMENT_BYTES_MAX: usize = 128 * 1024;
 /// How long a segment is kept, in seconds: 31 days, a day past the longest window of any tier.
 const SEGMENT_AGE_S: i64 = 31 * 24 * 3_600;
+/// How long before its end the last segment is kept for longer, in seconds: ten days, in which a
+/// schedule that fails has to be mended.
+const KEPT_AHEAD_S: i64 = 10 * 24 * 3_600;
 /// The most segments that one read of the log looks at.
 const READ_SEGMENTS_MAX: i32 = 16;
 
@@ -135,6 +138,37 @@ pub async fn append(
     Ok(Appended::Done(count))
 }
 
+/// Puts off the end of the log's last segment, if it is near: the next number follows from it, however
+/// long nothing happens.
+///
+/// # Errors
+/// As the database's.
+pub async fn keep_last(store: &Store, tenant: &TenantId, now: Timestamp) -> Result<()> {
+    let output = segments(store, tenant).scan_index_forward(false).limit(1).send().await?;
+    let Some(item) = output.items.unwrap_or_default().into_iter().next() else {
+        return Ok(());
+    };
+    let last: SegmentItem = from_item(item)?;
+    if last.ttl - now.as_second() > KEPT_AHEAD_S {
+        return Ok(());
+    }
+    let key = keys::Key { pk: last.pk, sk: last.sk };
+    let update = store
+        .client
+        .update_item()
+        .table_name(&store.table)
+        .set_key(Some(key.to_item()))
+        .update_expression("SET #ttl = :ttl")
+        .condition_expression("attribute_exists(PK)")
+        .expression_attribute_names("#ttl", keys::TTL)
+        .expression_attribute_values(
+            ":ttl",
+            AttributeValue::N((now.as_second() + SEGMENT_AGE_S).to_string()),
+        );
+    update.send().await?;
+    Ok(())
+}
+
 /// How many of the events make up the next segment, and their JSON.
 fn segment_json(events: &[Event]) -> Result<(usize, String)> {
     let mut count = events.len().min(SEGMENT_EVENTS_MAX);
@@ -186,7 +220,7 @@ pub async fn read_after(store: &Store, tenant: &TenantId, after: u64) -> Result<
 }
 
 /// The newest `count` events that the filter admits, oldest first, of those within `window` before
-/// `now`. It looks at a bounded number of segments.
+/// `now`, and the number of the log's last event. It looks at a bounded number of segments.
 ///
 /// # Errors
 /// As the database's.
@@ -197,22 +231,24 @@ pub async fn read_last(
     filter: &Filter,
     window: Duration,
     now: Timestamp,
-) -> Result<Vec<Numbered>> {
+) -> Result<(Vec<Numbered>, u64)> {
     let mut found = Vec::new();
+    let mut newest = 0;
     let mut start = None;
     for _ in 0..READ_LAST_PAGES_MAX {
         let page = segments(store, tenant).scan_index_forward(false).limit(READ_SEGMENTS_MAX);
         let output = page.set_exclusive_start_key(start.take()).send().await?;
         for item in output.items.unwrap_or_default() {
             let segment = read_segment(item)?;
+            newest = newest.max(segment.first + segment.events.len() as u64 - 1);
             if now.duration_since(segment.appended_at) > window_of(window) {
-                return Ok(oldest_first(found));
+                return Ok((oldest_first(found), newest));
             }
             let numbered: Vec<(u64, Event)> = (segment.first..).zip(segment.events).collect();
             for (seq, event) in numbered.into_iter().rev().filter(|(_, event)| filter.admits(event)) {
                 found.push(Numbered { seq, event });
                 if found.len() == count {
-                    return Ok(oldest_first(found));
+                    return Ok((oldest_first(found), newest));
                 }
             }
         }
@@ -221,7 +257,7 @@ pub async fn read_last(
             break;
         }
     }
-    Ok(oldest_first(found))
+    Ok((oldest_first(found), newest))
 }
 
 fn oldest_first(mut events: Vec<Numbered>) -> Vec<Numbered> {

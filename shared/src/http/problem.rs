@@ -101,7 +101,7 @@ impl ProblemCode {
                 "invalid_cursor",
                 S::BAD_REQUEST,
                 "The cursor does not belong to this query",
-                "Use next_cursor with the very query that gave it, or start again without a cursor.",
+                "Use next_cursor with the very query that gave it, an event's cursor with the tenant that it is of, or start again without one.",
             ),
             Self::CursorExpired => (
                 "cursor_expired",

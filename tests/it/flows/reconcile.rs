@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::{App, an_agent};
 use http::Method;
+use local::table::TABLE_NAME;
 use serde_json::{Value, json};
 
 async fn reconcile(app: &App) -> Value {
@@ -62,6 +63,49 @@ async fn a_change_that_is_only_late_is_not_announced_twice() {
     assert_eq!(reconcile(&app).await["resynced"], 1);
     app.settle().await;
     assert_eq!(events(&app).await, [("agent.resynced".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_quiet_for_long_goes_on_where_it_ended() {
+    let app = App::start().await;
+    app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    app.settle().await;
+    let ends_at = || {
+        let request = json!({
+            "TableName": TABLE_NAME,
+            "KeyConditionExpression": "PK = :log",
+            "ExpressionAttributeValues": {":log": {"S": "T#acme#E"}},
+        });
+        let (_, answer) = app.host.engine.call("Query", &request.to_string());
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let ttl: i64 =
+            answer["Items"][0]["ttl"]["N"].as_str().and_then(|ttl| ttl.parse().ok()).expect("a ttl");
+        ttl - app.clock.now().as_second()
+    };
+    let day_s = 24 * 3_600;
+    assert_eq!(ends_at(), 31 * day_s);
+    for _ in 0..40 {
+        app.advance(Duration::from_hours(24));
+        reconcile(&app).await;
+        assert!(ends_at() >= 9 * day_s, "{}", ends_at());
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_audit_row_alone_is_missing_is_not_announced_again() {
+    let app = App::start().await;
+    let id = app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201).text("/id");
+    app.settle().await;
+    let request = json!({
+        "TableName": TABLE_NAME,
+        "Key": {"PK": {"S": format!("T#acme#A#{id}")}, "SK": {"S": "R#000000000001"}},
+    });
+    assert_eq!(app.host.engine.call("DeleteItem", &request.to_string()).0, 200);
+    app.advance(Duration::from_hours(14));
+    reconcile(&app).await;
+    assert_eq!(events(&app).await, [("agent.created".to_owned(), 1)]);
+    let audit = app.client().get(&format!("/v1/agents/{id}/audit")).send().await.expect(200).json();
+    assert_eq!(audit["items"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]

@@ -132,6 +132,9 @@ async fn the_log_is_read_in_pages_by_type_by_agent_and_from_its_end() {
     assert_eq!((numbers(&third), &third.json()["next_cursor"]), (vec![6], &Value::Null));
     assert_eq!(numbers(&get(&format!("after={}", third.text("/items/0/cursor"))).await), [] as [u64; 0]);
     assert_eq!(numbers(&get("types=agent.updated,agent.deleted").await), [6]);
+    let nothing = get("types=agent.deleted").await;
+    assert_eq!(nothing.text("/cursor"), third.text("/items/0/cursor"), "how far it has read");
+    assert_eq!(get("last=1&types=agent.deleted").await.text("/cursor"), nothing.text("/cursor"));
     assert_eq!(numbers(&get(&format!("agent={}", ids[1])).await), [2, 6]);
     assert_eq!(numbers(&get("last=2").await), [5, 6]);
     assert_eq!(numbers(&get(&format!("last=1&types=agent.created&agent={}", ids[1])).await), [2]);

@@ -1,9 +1,8 @@
 //! `GET /v1/events`.
 
 use agent_management::error::Result;
-use agent_management::event::{self, LoggedEvent, store};
+use agent_management::event::{self, EventsPage, LoggedEvent, store};
 use agent_management::http::{Call, Reply};
-use agent_management::page::Page;
 
 use crate::{Webhooks, request};
 
@@ -18,8 +17,10 @@ pub async fn list(webhooks: &Webhooks, call: &Call) -> Result<Reply> {
     let filter = request::filter(parameters)?;
     let window = event::replay_window(&webhooks.tiers.limits(&caller.entitlements));
     if let Some(count) = request::last(parameters)? {
-        let newest = store::read_last(&webhooks.store, tenant, count, &filter, window, call.now).await?;
-        return page(newest.iter().map(|numbered| event::logged(tenant, numbered)).collect(), None);
+        let (found, newest) =
+            store::read_last(&webhooks.store, tenant, count, &filter, window, call.now).await?;
+        let items = found.iter().map(|numbered| event::logged(tenant, numbered)).collect();
+        return Reply::ok(&EventsPage { items, next_cursor: None, cursor: event::cursor(tenant, newest) });
     }
     let given = parameters.get("after").map(|cursor| event::read_cursor(tenant, cursor)).transpose()?;
     let mut position = match given {
@@ -34,7 +35,7 @@ pub async fn list(webhooks: &Webhooks, call: &Call) -> Result<Reply> {
         }
         for numbered in &read.events {
             if items.len() == limit {
-                return page(items, Some(event::cursor(tenant, position)));
+                return page(items, event::cursor(tenant, position), End::Open);
             }
             position = numbered.seq;
             if filter.admits(&numbered.event) {
@@ -42,12 +43,23 @@ pub async fn list(webhooks: &Webhooks, call: &Call) -> Result<Reply> {
             }
         }
         if read.is_at_end {
-            return page(items, None);
+            return page(items, event::cursor(tenant, position), End::Reached);
         }
     }
-    page(items, Some(event::cursor(tenant, position)))
+    page(items, event::cursor(tenant, position), End::Open)
 }
 
-fn page(items: Vec<LoggedEvent>, next_cursor: Option<String>) -> Result<Reply> {
-    Reply::ok(&Page { items, next_cursor })
+/// Whether the log's end has been read.
+#[derive(Clone, Copy)]
+enum End {
+    Reached,
+    Open,
+}
+
+fn page(items: Vec<LoggedEvent>, cursor: String, end: End) -> Result<Reply> {
+    let next_cursor = match end {
+        End::Reached => None,
+        End::Open => Some(cursor.clone()),
+    };
+    Reply::ok(&EventsPage { items, next_cursor, cursor })
 }

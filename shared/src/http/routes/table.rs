@@ -11,7 +11,7 @@ use crate::agent::{
     AgentDocument, AgentView, DuplicateDocument, FIELDS, SUMMARY_FIELDS, Summary, TransferDocument,
 };
 use crate::connection::TicketDocument;
-use crate::event::{AuditEntry, EventType, LoggedEvent};
+use crate::event::{AuditEntry, EventType, EventsPage};
 use crate::http::caller::Scope;
 use crate::http::documents::{
     Anything, EntitlementsDocument, HealthDocument, Items, NothingSaid, OfferedModel, UsageDocument, Verdict,
@@ -374,7 +374,7 @@ pub static ROUTES: &[Route] = &[
         "The tenant's events, oldest first",
     )
     .with(&[AFTER, TYPES, AGENT, LIMIT, LAST])
-    .answering(&[json(200, "A page; `next_cursor` is null at the log's end", schema::<Page<LoggedEvent>>())])
+    .answering(&[json(200, "A page; `next_cursor` is null at the log's end", schema::<EventsPage>())])
     .refusing(&[&[P::InvalidCursor, P::CursorExpired]]),
     Route::scoped(
         Method::Post,
