@@ -84,6 +84,12 @@ prefixed_id!(
     "agt_"
 );
 
+prefixed_id!(
+    /// A webhook endpoint's identifier: `whk_` and 26 characters.
+    EndpointId,
+    "whk_"
+);
+
 /// A tenant, as the token's tenant claim names it: `[A-Za-z0-9-]{1,64}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TenantId(String);

@@ -21,3 +21,4 @@ pub mod queue;
 pub mod tenant;
 pub mod tier;
 pub mod violation;
+pub mod webhook;

@@ -2,9 +2,13 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+
+/// SQS's greatest batch. Ten events of 20 KiB are far below what a batch may have in bytes.
+const BATCH_MAX: usize = 10;
 
 /// A queue.
 #[derive(Debug, Clone)]
@@ -26,9 +30,34 @@ impl Queue {
         let body =
             serde_json::to_string(message).map_err(|_| Error::internal("a message has no form as JSON"))?;
         let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| {
-            // The code alone: a message of the service's may quote what was sent.
-            Error::Unavailable(error.code().unwrap_or("the queue can't be reached").to_owned().into())
-        })
+        sent.map(drop).map_err(|error| unavailable(error.code()))
     }
+
+    /// Sends messages, each as JSON, ten at a time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the queue does not take all of them; some may be sent then.
+    pub async fn send_all(&self, messages: &[impl Serialize]) -> Result<()> {
+        for batch in messages.chunks(BATCH_MAX) {
+            let mut entries = Vec::new();
+            for (index, message) in batch.iter().enumerate() {
+                let body = serde_json::to_string(message)
+                    .map_err(|_| Error::internal("a message has no form as JSON"))?;
+                let entry =
+                    SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
+                entries.push(entry.map_err(|_| Error::internal("an SDK request lacks a member"))?);
+            }
+            let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let output = sent.send().await.map_err(|error| unavailable(error.code()))?;
+            if let Some(failed) = output.failed.first() {
+                return Err(unavailable(Some(failed.code())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The code alone: a message of the queue's may quote what was sent.
+fn unavailable(code: Option<&str>) -> Error {
+    Error::Unavailable(code.unwrap_or("the queue can't be reached").to_owned().into())
 }

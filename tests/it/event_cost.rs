@@ -35,10 +35,10 @@ async fn an_event_alone_is_logged_for_1_write_and_audited_for_another() {
     app.settle().await;
     let calls = app.recorder.take();
     let names: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    // The log's end, the segment, the sockets, the audit row.
-    assert_eq!(names, ["Query", "PutItem", "Query", "PutItem"]);
-    assert_eq!(total(&calls), (4, 2.0, 2.0));
-    // The environment remembers the end of the log.
+    // The log's end, the segment, the sockets, the endpoints, the audit row.
+    assert_eq!(names, ["Query", "PutItem", "Query", "Query", "PutItem"]);
+    assert_eq!(total(&calls), (5, 2.5, 2.0));
+    // The environment remembers the end of the log, and the endpoints for 30 seconds.
     create(&app, 1).await;
     app.settle().await;
     assert_eq!(total(&app.recorder.take()), (3, 1.0, 2.0));

@@ -43,6 +43,7 @@ impl StreamFanout {
         }
         tail.pushed(&announced.iter().map(Announced::numbered).collect::<Vec<_>>(), needed_since);
         self.memory.keep_tail(tenant, tail);
+        self.hand_on(tenant, &announced, now).await?;
         audit::put(&self.store, tenant, &changes).await
     }
 

@@ -77,5 +77,5 @@ fn read(record: EventRecord) -> Result<Option<(TenantId, Change)>> {
 async fn park(fanout: &StreamFanout, sequence_number: &str, error: &Error) -> Result<()> {
     tracing::error!(sequence_number, cause = crate::cause(error), "a record is parked");
     // The key alone would say whose it is, and the table still has the item.
-    fanout.parked.send(&json!({"sequence_number": sequence_number})).await
+    fanout.queues.parked.send(&json!({"sequence_number": sequence_number})).await
 }

@@ -1,10 +1,11 @@
 //! The `stream-fanout` function: changes of heads, as the table's stream brings them, become events.
-//! Each goes to the tenant's log first, which numbers it; then to the sockets; and last its audit row
-//! is written, which says that all of it is done. All of it may be done again: the log knows an event
+//! Each goes to the tenant's log first, which numbers it; then to the sockets and the webhook queue; and
+//! last its audit row is written, which says that all of it is done. All of it may be done again: the log knows an event
 //! by its id, subscribers do, and an audit row is always the same.
 
 mod announce;
 mod batch;
+mod hand_on;
 mod memory;
 mod posts;
 mod push;
@@ -31,15 +32,23 @@ use crate::memory::Memory;
 pub struct StreamFanout {
     store: Store,
     sockets: Sockets,
-    /// Where records go that can't be read.
-    parked: Queue,
+    queues: Queues,
     clock: Clock,
     memory: Arc<Memory>,
 }
 
+/// The queues that it sends to.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    /// Deliveries to endpoints.
+    pub webhooks: Queue,
+    /// Records that can't be read.
+    pub parked: Queue,
+}
+
 impl StreamFanout {
-    pub fn new(store: Store, sockets: Sockets, parked: Queue, clock: Clock) -> Self {
-        Self { store, sockets, parked, clock, memory: Arc::default() }
+    pub fn new(store: Store, sockets: Sockets, queues: Queues, clock: Clock) -> Self {
+        Self { store, sockets, queues, clock, memory: Arc::default() }
     }
 
     /// Answers either trigger: a batch of the stream, or the schedule.

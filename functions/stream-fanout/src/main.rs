@@ -3,18 +3,15 @@
 use agent_management::clock::Clock;
 use agent_management::lambda;
 use lambda_runtime::{LambdaEvent, service_fn};
-use stream_fanout::StreamFanout;
+use stream_fanout::{Queues, StreamFanout};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let clients = lambda::Clients::from_env().await;
-    let fanout = StreamFanout::new(
-        clients.store()?,
-        clients.sockets()?,
-        clients.queue("PARKED_QUEUE_URL")?,
-        Clock::system(),
-    );
+    let queues =
+        Queues { webhooks: clients.queue("WEBHOOK_QUEUE_URL")?, parked: clients.queue("PARKED_QUEUE_URL")? };
+    let fanout = StreamFanout::new(clients.store()?, clients.sockets()?, queues, Clock::system());
     let fanout = &fanout;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move { fanout.handle(event.payload).await }))
         .await

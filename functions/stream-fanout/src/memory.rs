@@ -6,7 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_management::event::Tail;
 use agent_management::id::TenantId;
+use agent_management::webhook::Endpoint;
+use jiff::Timestamp;
 
+use crate::hand_on::ENDPOINTS_AGE_MAX;
 use crate::posts::Posts;
 
 /// The most tenants that are remembered; above it all are forgotten, which costs a read each.
@@ -16,6 +19,7 @@ const TENANTS_MAX: usize = 1_000;
 pub struct Memory {
     tails: Mutex<HashMap<TenantId, Tail>>,
     posts: Mutex<HashMap<TenantId, Posts>>,
+    endpoints: Mutex<HashMap<TenantId, (Timestamp, Vec<Endpoint>)>>,
 }
 
 impl Memory {
@@ -28,6 +32,17 @@ impl Memory {
         if !tail.is_too_large() {
             keep(&self.tails, tenant, tail);
         }
+    }
+
+    /// The tenant's endpoints, if they were read a moment ago.
+    pub fn endpoints(&self, tenant: &TenantId, now: Timestamp) -> Option<Vec<Endpoint>> {
+        let endpoints = locked(&self.endpoints);
+        let (read_at, known) = endpoints.get(tenant)?;
+        (now.duration_since(*read_at).unsigned_abs() < ENDPOINTS_AGE_MAX).then(|| known.clone())
+    }
+
+    pub fn keep_endpoints(&self, tenant: &TenantId, endpoints: Vec<Endpoint>, now: Timestamp) {
+        keep(&self.endpoints, tenant, (now, endpoints));
     }
 
     /// What the tenant has posted lately.

@@ -20,7 +20,7 @@ use crate::gateway::{Functions, Gateway};
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
 use crate::mapping::Function;
 use crate::mapping::stream::{Settings as StreamSettings, StreamMapping};
-use crate::queues::{PARKED, Queues};
+use crate::queues::{PARKED, Queues, WEBHOOKS};
 use crate::sockets::{Hub, sockets};
 use crate::table::stream::Trimmer;
 use crate::table::{self, Engine};
@@ -123,7 +123,9 @@ impl Host {
             webhooks: Webhooks::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
             websocket: WebSocket::new(store.clone(), sockets.clone(), Arc::clone(&tiers), clock.clone()),
         };
-        let stream_fanout = StreamFanout::new(store.clone(), sockets, queues.queue(PARKED), clock.clone());
+        let sending =
+            stream_fanout::Queues { webhooks: queues.queue(WEBHOOKS), parked: queues.queue(PARKED) };
+        let stream_fanout = StreamFanout::new(store.clone(), sockets, sending, clock.clone());
         let function = stream_fanout.clone();
         let function = Function::new(move |event: Value| {
             let function = function.clone();

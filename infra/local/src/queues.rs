@@ -2,7 +2,7 @@
 //!
 //! Modelled: sending with a delay, receiving with a visibility timeout and a count of receptions,
 //! deleting, and moving what was received too often to another queue. Not modelled: FIFO queues,
-//! attributes of messages, batches, long polling, and the limit on messages in flight.
+//! attributes of messages, long polling, and the limit on messages in flight.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +30,8 @@ const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 const DELAY_MAX_S: i64 = 900;
 const URL: &str = "http://sqs.localhost/000000000000/";
 
+/// Deliveries to webhook endpoints.
+pub const WEBHOOKS: &str = "webhooks";
 /// Where records go that the stream's reader can't read.
 pub const PARKED: &str = "parked";
 
@@ -204,24 +206,42 @@ impl Queues {
 
     /// Answers one request of SQS's JSON protocol.
     fn answer(&self, operation: &str, request: &Value) -> (u16, Value) {
-        let refuse = |code: &str, message: &str| {
-            (400, json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message}))
-        };
         let is_failing =
             self.failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if is_failing.is_ok() {
             return (503, json!({"__type": "com.amazonaws.sqs#ServiceUnavailable", "message": ""}));
         }
         let Some(queue) = request["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()) else {
-            return refuse("QueueDoesNotExist", "The request names no queue.");
+            return refusal("QueueDoesNotExist", "The request names no queue.");
         };
-        if operation != "SendMessage" {
-            return refuse("UnsupportedOperation", "Only SendMessage is offered here.");
+        match operation {
+            "SendMessage" => self.take(queue, request),
+            "SendMessageBatch" => {
+                let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+                let (mut sent, mut failed) = (Vec::new(), Vec::new());
+                for entry in &entries {
+                    let id = entry["Id"].clone();
+                    match self.take(queue, entry) {
+                        (200, answer) => sent.push(json!({
+                            "Id": id, "MessageId": answer["MessageId"], "MD5OfMessageBody": "",
+                        })),
+                        (status, answer) => failed.push(json!({
+                            "Id": id, "Code": answer["__type"], "SenderFault": status < 500,
+                        })),
+                    }
+                }
+                (200, json!({"Successful": sent, "Failed": failed}))
+            }
+            _ => refusal("UnsupportedOperation", "Only sending is offered here."),
         }
-        let body = request["MessageBody"].as_str().unwrap_or_default();
-        let delay_s = request["DelaySeconds"].as_i64().unwrap_or_default();
+    }
+
+    /// Takes one message, if it is within SQS's bounds.
+    fn take(&self, queue: &str, message: &Value) -> (u16, Value) {
+        let body = message["MessageBody"].as_str().unwrap_or_default();
+        let delay_s = message["DelaySeconds"].as_i64().unwrap_or_default();
         if body.is_empty() || body.len() > MESSAGE_MAX_BYTES || !(0..=DELAY_MAX_S).contains(&delay_s) {
-            return refuse("InvalidParameterValue", "The body or the delay is outside its bounds.");
+            return refusal("InvalidParameterValue", "The body or the delay is outside its bounds.");
         }
         match self.send(queue, body, Duration::from_secs(delay_s.unsigned_abs())) {
             Ok(id) => (200, json!({"MessageId": id.to_string()})),
@@ -230,6 +250,10 @@ impl Queues {
             }
         }
     }
+}
+
+fn refusal(code: &str, message: &str) -> (u16, Value) {
+    (400, json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message}))
 }
 
 impl HttpConnector for Queues {

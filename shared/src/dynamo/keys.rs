@@ -85,6 +85,11 @@ pub fn connection(tenant: &TenantId, connection: &str) -> Key {
     Key { pk: format!("T#{tenant}#C"), sk: connection.to_owned() }
 }
 
+/// Where a tenant wants its events sent.
+pub fn endpoint(tenant: &TenantId, endpoint: &str) -> Key {
+    Key { pk: format!("T#{tenant}#W"), sk: endpoint.to_owned() }
+}
+
 /// A ticket to open a socket with, by the digest of its secret.
 pub fn ticket(tenant: &TenantId, digest: &str) -> Key {
     Key { pk: format!("T#{tenant}#I#{digest}"), sk: "I".to_owned() }

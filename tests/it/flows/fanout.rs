@@ -20,7 +20,7 @@ use agent_management::tier::Tiers;
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use harness::{Fault, Recorder, Stop, an_agent};
 use jiff::Timestamp;
-use local::queues::{PARKED, Queues};
+use local::queues::{PARKED, Queues, WEBHOOKS};
 use local::sockets::{Hub, Out, sockets};
 use local::table::stream::{Record, records};
 use local::table::{self, Engine};
@@ -114,7 +114,9 @@ impl World {
         recorder.interleave(seed);
         let store = table::store(recorder.http_client());
         let sockets = sockets(recorder.before(self.hub.clone()));
-        let fanout = StreamFanout::new(store, sockets, self.queues.queue(PARKED), self.clock.clone());
+        let queue = |name| self.queues.queue(name);
+        let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
+        let fanout = StreamFanout::new(store, sockets, sending, self.clock.clone());
         (fanout, recorder)
     }
 

@@ -7,3 +7,4 @@ mod model;
 mod parked;
 mod races;
 mod reconcile;
+mod webhook_queue;
