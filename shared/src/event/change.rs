@@ -7,7 +7,7 @@ use super::{Event, EventType};
 use crate::agent::{Agent, AgentView, Head, Status};
 use crate::diff::{Difference, differences};
 use crate::error::{Error, Result};
-use crate::id::{AgentId, UserId};
+use crate::id::AgentId;
 
 /// The most pointers that an event lists. What has more names their common parents.
 pub const CHANGED_MAX: usize = 16;
@@ -73,7 +73,6 @@ pub fn resynced(agent: &Agent) -> Change {
 }
 
 fn kind_of(before: &Agent, after: &Agent) -> EventType {
-    let owner = |agent: &Agent| -> UserId { agent.owner.clone() };
     match (&before.status, &after.status) {
         (Status::Active | Status::Suspended { .. }, Status::Archived(_)) => EventType::AgentArchived,
         (Status::Archived(_), Status::Active | Status::Suspended { .. })
@@ -82,7 +81,7 @@ fn kind_of(before: &Agent, after: &Agent) -> EventType {
         (Status::Active, Status::Active)
         | (Status::Suspended { .. }, Status::Suspended { .. })
         | (Status::Archived(_), Status::Archived(_)) => {
-            if owner(before) == owner(after) {
+            if before.owner == after.owner {
                 EventType::AgentUpdated
             } else {
                 EventType::AgentTransferred
