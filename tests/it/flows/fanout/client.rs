@@ -9,7 +9,7 @@ use agent_management::event::{self, Numbered};
 use agent_management::http::caller::Caller;
 use agent_management::id::TenantId;
 use agent_management::tier::Tiers;
-use harness::Recorder;
+use harness::{Recorder, Stop};
 use local::sockets::{Out, sockets};
 use local::table;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use super::World;
 /// A client that subscribes again and again with the last cursor that it has, as one that reconnects.
 pub struct Client {
     websocket: WebSocket,
+    recorder: Recorder,
+    rng: fastrand::Rng,
     connection: String,
     caller: Caller,
     receiver: mpsc::Receiver<Out>,
@@ -44,6 +46,8 @@ impl Client {
         let row = Connection::open(connection.parse().expect("an id"), expires_at, now);
         connections::insert(&world.store, &world.tenant, &row).await.expect("written");
         Self {
+            recorder,
+            rng: fastrand::Rng::with_seed(seed),
             websocket: WebSocket::new(store, sockets, tiers, world.clock.clone()),
             receiver: world.hub.open_holding(&connection, 10_000),
             connection,
@@ -75,7 +79,21 @@ impl Client {
             "isBase64Encoded": false,
         });
         let event = serde_json::from_value(event).expect("an event of API Gateway");
-        assert_eq!(self.websocket.handle(event).await["statusCode"], 200);
+        // It may stall between any two calls, while others go on.
+        let stop = Stop::new(self.rng.usize(0..12), self.rng.bool());
+        self.recorder.stop_at(&stop);
+        let mut handling = Box::pin(self.websocket.handle(event));
+        let answer = tokio::select! {
+            answer = &mut handling => answer,
+            () = stop.reached() => {
+                for _ in 0..self.rng.usize(0..400) {
+                    tokio::task::yield_now().await;
+                }
+                stop.release();
+                handling.await
+            }
+        };
+        assert_eq!(answer["statusCode"], 200);
     }
 
     pub fn hear_all(&mut self) {
