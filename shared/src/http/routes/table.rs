@@ -134,7 +134,11 @@ const LAST: Parameter = query(
     r#"{"type": "integer", "minimum": 1, "maximum": 100}"#,
     "Only so many of the newest events, oldest first. Not together with `after` or `limit`.",
 );
-const AGENT: Parameter = query("agent", r#"{"type": "string"}"#, "The id of the agent whose events to list.");
+const AGENT: Parameter = query(
+    "agent",
+    r#"{"type": "string", "pattern": "^agt_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}"#,
+    "The id of the agent whose events to list.",
+);
 
 /// What every route with a resource in its path refuses.
 const OF_ONE: &[ProblemCode] = &[P::NotFound];
