@@ -49,8 +49,27 @@ impl Remote {
         self.try_send(method, path, body).await.expect("an answer")
     }
 
-    /// The same; none if the host does not answer.
+    /// What the table answers to one request of DynamoDB's protocol.
+    pub async fn table(&self, operation: &str, request: &Value) -> Value {
+        let target = format!("X-Amz-Target: DynamoDB_20120810.{operation}\r\n");
+        let answer = self.exchange("POST", "/_local/dynamodb", &target, Some(request)).await;
+        let (status, answer) = answer.expect("an answer");
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// The same as `send`; none if the host does not answer.
     pub async fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        self.exchange(method, path, "", body).await
+    }
+
+    async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        header: &str,
+        body: Option<&Value>,
+    ) -> Option<(u16, Value)> {
         let address = self.base_url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.ok()?;
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -58,7 +77,7 @@ impl Remote {
             if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nIf-Match: *\r\n\
-             Authorization: Bearer {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+             {header}Authorization: Bearer {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
             self.token,
             body.len(),
         );

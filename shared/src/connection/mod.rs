@@ -69,11 +69,14 @@ pub struct Connection {
     pub token_expires_at: Timestamp,
     pub opened_at: Timestamp,
     pub subscriptions: Vec<Subscription>,
+    /// The subscriptions as the row has them, to the letter: what a change of it is conditional on,
+    /// whichever release wrote them.
+    written: Option<String>,
 }
 
 impl Connection {
     pub fn open(id: ConnectionId, token_expires_at: Timestamp, now: Timestamp) -> Self {
-        Self { id, token_expires_at, opened_at: now, subscriptions: Vec::new() }
+        Self { id, token_expires_at, opened_at: now, subscriptions: Vec::new(), written: None }
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {

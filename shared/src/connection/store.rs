@@ -105,12 +105,12 @@ pub async fn update(
         let Some(after) = decide(&known) else {
             return Ok(Some(known));
         };
-        let (old, new) = (item(tenant, &known)?, item(tenant, &after)?);
-        if old == new {
+        if after.subscriptions == known.subscriptions {
             return Ok(Some(after));
         }
-        match write(store, tenant, &old, &new, &after).await? {
-            Update::Done => return Ok(Some(after)),
+        let (old, new) = (item(tenant, &known)?, item(tenant, &after)?);
+        match write(store, tenant, &old, &new, &known).await? {
+            Update::Done => return Ok(Some(Connection { written: subscriptions_json(&after)?, ..after })),
             Update::Gone => return Ok(None),
             Update::Stale(now) => known = now,
         }
@@ -129,22 +129,22 @@ async fn write(
     tenant: &TenantId,
     old: &Item,
     new: &Item,
-    after: &Connection,
+    known: &Connection,
 ) -> Result<Update> {
     let change = change(old, new);
     let mut update = store
         .client
         .update_item()
         .table_name(&store.table)
-        .set_key(Some(keys::connection(tenant, after.id.as_str()).to_item()))
+        .set_key(Some(keys::connection(tenant, known.id.as_str()).to_item()))
         .update_expression(change.expression)
         .set_expression_attribute_names(Some(change.names))
         .set_expression_attribute_values((!change.values.is_empty()).then_some(change.values))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let condition = match old.get("subs") {
+    let condition = match &known.written {
         None => "attribute_exists(PK) AND attribute_not_exists(subs)",
         Some(subscriptions) => {
-            update = update.expression_attribute_values(":was", subscriptions.clone());
+            update = update.expression_attribute_values(":was", text(subscriptions));
             "attribute_exists(PK) AND subs = :was"
         }
     };
@@ -164,16 +164,23 @@ async fn write(
 
 fn item(tenant: &TenantId, connection: &Connection) -> Result<Item> {
     let key = keys::connection(tenant, connection.id.as_str());
-    let subscriptions = serde_json::to_string(&connection.subscriptions)
-        .map_err(|_| Error::internal("subscriptions have no form as JSON"))?;
     to_item(&ConnectionItem {
         pk: key.pk,
         sk: key.sk,
         entity: ENTITY.to_owned(),
         exp: connection.token_expires_at.as_second(),
-        subs: (!connection.subscriptions.is_empty()).then_some(subscriptions),
+        subs: subscriptions_json(connection)?,
         ttl: connection.opened_at.as_second() + ROW_AGE_S,
     })
+}
+
+/// The subscriptions as a row has them; nothing where there are none.
+fn subscriptions_json(connection: &Connection) -> Result<Option<String>> {
+    if connection.subscriptions.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(&connection.subscriptions);
+    json.map(Some).map_err(|_| Error::internal("subscriptions have no form as JSON"))
 }
 
 fn parse(item: Item) -> Result<Connection> {
@@ -184,10 +191,11 @@ fn parse(item: Item) -> Result<Connection> {
         id: row.sk.parse().map_err(|_| unreadable())?,
         token_expires_at: instant(row.exp)?,
         opened_at: instant(row.ttl - ROW_AGE_S)?,
-        subscriptions: match row.subs {
+        subscriptions: match &row.subs {
             None => Vec::new(),
-            Some(json) => serde_json::from_str(&json).map_err(|_| unreadable())?,
+            Some(json) => serde_json::from_str(json).map_err(|_| unreadable())?,
         },
+        written: row.subs,
     })
 }
 

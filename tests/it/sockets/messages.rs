@@ -214,3 +214,43 @@ async fn a_pong_s_cursor_is_safe_to_resume_from() {
     assert_eq!(socket.hear().await["cursor"], event["cursor"]);
     service.stop().await;
 }
+
+/// Puts the socket's subscription in this state, as a process that ended would have left it.
+async fn leave(remote: &Remote, state: &Value) {
+    let rows = json!({
+        "TableName": "agent-management",
+        "KeyConditionExpression": "PK = :sockets",
+        "ExpressionAttributeValues": {":sockets": {"S": "T#acme#C"}},
+    });
+    let row = remote.table("Query", &rows).await["Items"][0].clone();
+    let subscriptions = json!([{"id": "s", "s": state}]).to_string();
+    let update = json!({
+        "TableName": "agent-management",
+        "Key": {"PK": row["PK"], "SK": row["SK"]},
+        "UpdateExpression": "SET subs = :subs",
+        "ExpressionAttributeValues": {":subs": {"S": subscriptions}},
+    });
+    remote.table("UpdateItem", &update).await;
+}
+
+#[tokio::test]
+async fn what_was_lost_is_told_as_a_gap_at_the_next_event_or_ping_and_read_from_there() {
+    let service = Listening::start().await;
+    let (remote, mut socket) = opened(&service).await;
+    let start = socket.subscribe(None).await["cursor"].clone();
+    // Whoever read the log for it died on the way, before the first event.
+    leave(&remote, &json!({"r": {"run": 1, "from": 0, "until": 1, "withheld": 0}})).await;
+    create(&remote, "Not pushed").await;
+    assert_eq!(socket.hear().await, json!({"type": "gap", "id": "s", "cursor": start}));
+    assert_eq!(socket.subscribe(start.as_str()).await["cursor"], start);
+    assert_eq!(socket.hear().await["event"]["seq"], 1);
+    let bookmark = socket.hear().await;
+    // A push did not arrive, and nothing happens after it but the client's ping.
+    leave(&remote, &json!({"l": 1})).await;
+    socket.say(&json!({"action": "ping"})).await;
+    assert_eq!(socket.hear().await, json!({"type": "gap", "id": "s", "cursor": bookmark["cursor"]}));
+    assert_eq!(socket.hear().await["type"], "pong");
+    socket.say(&json!({"action": "ping"})).await;
+    assert_eq!(socket.hear().await["type"], "pong", "told once");
+    service.stop().await;
+}
