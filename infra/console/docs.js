@@ -1,5 +1,7 @@
 // The API reference: reads /openapi.json and shows one operation at a time, by the address's hash.
 
+import { byId, code, h } from '/console/dom.js';
+
 const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options', 'trace'];
 const PROBLEM = 'application/problem+json';
 const TENANT = 'demo-free';
@@ -7,7 +9,6 @@ const TENANT = 'demo-free';
 const SHOWN = 'li:not([hidden]) a';
 
 const wide = matchMedia('(min-width: 56rem)');
-const byId = (id) => document.getElementById(id);
 const [main, menu, search, list] = ['main', 'menu', 'search', 'operations'].map(byId);
 /** What stands in `main` at first, for another try. */
 const loading = [...main.childNodes];
@@ -19,18 +20,6 @@ let remembered = {};
 
 // Elements
 
-/** Makes an element. Strings become text nodes: nothing of the document is ever read as HTML. */
-function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === 'function') element.addEventListener(name, value);
-    else if (value !== false && value != null) element.setAttribute(name, value === true ? '' : value);
-  }
-  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
-  return element;
-}
-
-const code = (text, name) => h('code', { class: name }, text);
 const mandatory = () => h('strong', { class: 'required' }, 'required');
 const button = (label, click) => h('button', { type: 'button', click }, label);
 const section = (title, ...children) => h('section', {}, h('h2', {}, title), children);

@@ -129,15 +129,31 @@ impl FromStr for UserId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId("user"))
-        }
+        if is_visible(text) { Ok(Self(text.to_owned())) } else { Err(InvalidId("user")) }
     }
 }
 
 text_newtype!(UserId);
+
+/// API Gateway's name for a connection: opaque, 1 to 128 bytes of visible ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(String);
+
+impl ConnectionId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ConnectionId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if is_visible(text) { Ok(Self(text.to_owned())) } else { Err(InvalidId("connection")) }
+    }
+}
+
+text_newtype!(ConnectionId);
 
 /// The client's own name for an agent: unique per tenant, immutable, 1 to 128 characters of
 /// `[A-Za-z0-9._-]` beginning with a letter or digit, so that it stands in a path as it is.
@@ -175,6 +191,11 @@ pub fn digest(parts: &[&str]) -> [u8; 16] {
     }
     let hash = hasher.finalize();
     std::array::from_fn(|index| hash[index])
+}
+
+/// 1 to 128 bytes of visible ASCII.
+fn is_visible(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Decoding accepts lower case and overflow; an identifier must be the one spelling that we write.

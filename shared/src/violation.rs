@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+/// The most unknown members that one answer lists.
+const UNKNOWN_MAX: usize = 50;
+
 /// One broken rule. Serialised as a member of a problem's `errors`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Violation {
@@ -55,8 +58,12 @@ enum PatchOp {
 }
 
 impl Violation {
-    /// A member that the document must not have.
-    pub fn unknown_member(name: &str) -> Self {
+    /// Members that the document must not have: as many as one answer lists.
+    pub fn unknown_members<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<Self> {
+        names.into_iter().take(UNKNOWN_MAX).map(|name| Self::unknown_member(name)).collect()
+    }
+
+    fn unknown_member(name: &str) -> Self {
         let pointer = format!("/{}", pointer_segment(name));
         let fix = crate::json::remove(&pointer);
         Self::new(pointer, "unknown_field", "no such member, or one that only the service writes")

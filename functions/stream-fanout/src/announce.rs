@@ -37,11 +37,11 @@ impl StreamFanout {
         let now = self.clock.now();
         let needed_since = self.back_to(&changes);
         // What this environment has pushed comes again only for the sake of others in its batch.
-        let unpushed: Vec<_> = announced.iter().copied().filter(|one| !tail.is_pushed(one.seq)).collect();
-        if !unpushed.is_empty() {
+        if announced.iter().any(|one| !tail.is_pushed(one.seq)) {
             self.push(tenant, &announced, &tail, now).await?;
         }
-        tail.pushed(&announced.iter().map(Announced::numbered).collect::<Vec<_>>(), needed_since);
+        let numbers: Vec<u64> = announced.iter().map(|one| one.seq).collect();
+        tail.pushed(&numbers, needed_since);
         self.memory.keep_tail(tenant, tail);
         self.hand_on(tenant, &announced, now).await?;
         audit::put(&self.store, tenant, &changes).await
@@ -79,7 +79,7 @@ impl StreamFanout {
                 return Ok(tail);
             }
             match store::append(&self.store, tenant, &mut tail, &missing, self.clock.now()).await? {
-                Appended::Done(_) => {}
+                Appended::Done => {}
                 Appended::Lost => {
                     if attempt > 0 {
                         let wait_ms = fastrand::u64(0..=BACKOFF_MAX_MS);

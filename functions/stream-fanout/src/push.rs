@@ -5,7 +5,7 @@
 use agent_management::connection::post::{Posted, tell_lost};
 use agent_management::connection::{Connection, Frame, State, Subscription, store};
 use agent_management::error::Result;
-use agent_management::event::{Change, Numbered, Tail, body, cursor};
+use agent_management::event::{Change, Tail, body, cursor};
 use agent_management::id::TenantId;
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -21,12 +21,6 @@ const SOCKETS_AT_ONCE: usize = 64;
 pub struct Announced<'a> {
     pub seq: u64,
     pub change: &'a Change,
-}
-
-impl Announced<'_> {
-    pub fn numbered(&self) -> Numbered {
-        Numbered { seq: self.seq, event: self.change.event.clone() }
-    }
 }
 
 /// An event as it goes out.
@@ -51,7 +45,7 @@ impl StreamFanout {
     /// Pushes the events to every socket that subscribes to them.
     ///
     /// # Errors
-    /// Only when the sockets can't be read from the table.
+    /// When the sockets can't be read from the table, or what became of one can't be noted there.
     pub(crate) async fn push(
         &self,
         tenant: &TenantId,
@@ -65,7 +59,7 @@ impl StreamFanout {
         if connections.is_empty() {
             return Ok(());
         }
-        let batch: Vec<Numbered> = announced.iter().map(Announced::numbered).collect();
+        let batch: Vec<u64> = announced.iter().map(|one| one.seq).collect();
         let events = announced.iter().map(|one| Outgoing {
             announced: *one,
             safe_number: tail.safe_number(one.seq, &batch, now),

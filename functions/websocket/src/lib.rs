@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use agent_management::clock::Clock;
 use agent_management::connection::post::{Posted, Sockets};
-use agent_management::connection::{ConnectionId, Frame, store};
+use agent_management::connection::{Frame, store};
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
+use agent_management::id::ConnectionId;
 use agent_management::tier::Tiers;
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use serde_json::{Value, json};

@@ -31,6 +31,8 @@ enum Outcome {
 /// A subscription that is reading.
 struct Reader<'a> {
     peer: &'a Peer,
+    /// As it was written last: a change of it that came since is found out by the next write.
+    connection: Connection,
     subscription: Subscription,
     run: u32,
     /// Up to which number it has read.
@@ -88,7 +90,7 @@ impl WebSocket {
             return Ok(());
         }
         self.say(peer, &Frame::Subscribed { id: &subscribe.id, cursor: event::cursor(tenant, from) }).await;
-        let mut reader = Reader { peer, subscription, run, position: from, sent: 0 };
+        let mut reader = Reader { peer, connection: begun, subscription, run, position: from, sent: 0 };
         match self.read(&mut reader, subscribe.after.is_some()).await {
             Ok(Outcome::Settled) => Ok(()),
             Ok(Outcome::BrokenOff) => self.break_off(&reader).await,
@@ -156,13 +158,10 @@ impl WebSocket {
     async fn settle(&self, reader: &Reader<'_>) -> Result<bool> {
         let tenant = &reader.peer.caller.tenant;
         let id = &reader.subscription.id;
-        let Some(connection) = store::get(&self.store, tenant, &reader.peer.connection).await? else {
-            return Ok(true);
-        };
         let settled = |now: &Connection| {
             now.subscription(id).map(|subscription| subscription.settled(reader.run, reader.position))
         };
-        let after = store::update(&self.store, tenant, connection, |now| match settled(now) {
+        let after = store::update(&self.store, tenant, reader.connection.clone(), |now| match settled(now) {
             Some(Settled::Live(live)) => Some(now.clone().with(live)),
             Some(Settled::Behind | Settled::Replaced) | None => None,
         })
@@ -174,11 +173,8 @@ impl WebSocket {
     /// is told until it hears.
     async fn break_off(&self, reader: &Reader<'_>) -> Result<()> {
         let tenant = &reader.peer.caller.tenant;
-        let Some(connection) = store::get(&self.store, tenant, &reader.peer.connection).await? else {
-            return Ok(());
-        };
         let lost = Subscription { state: State::Lost(reader.position), ..reader.subscription.clone() };
-        let connection = store::update(&self.store, tenant, connection, |now| {
+        let connection = store::update(&self.store, tenant, reader.connection.clone(), |now| {
             let is_this = now.subscription(&lost.id).is_some_and(|known| known.is_run(reader.run));
             is_this.then(|| now.clone().with(lost.clone()))
         });

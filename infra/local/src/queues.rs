@@ -20,7 +20,6 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::table::operation;
 
@@ -40,7 +39,6 @@ pub const PARKED: &str = "parked";
 pub struct Queues {
     messages: Arc<Mutex<Connection>>,
     clock: Clock,
-    sends: Arc<watch::Sender<u64>>,
     /// How many of the next requests are answered that the service is unavailable.
     failing: Arc<AtomicU32>,
 }
@@ -81,12 +79,7 @@ impl Queues {
             Ok(connection)
         };
         let connection = open().map_err(|error| error.to_string())?;
-        Ok(Self {
-            messages: Arc::new(Mutex::new(connection)),
-            clock,
-            sends: Arc::new(watch::Sender::new(0)),
-            failing: Arc::default(),
-        })
+        Ok(Self { messages: Arc::new(Mutex::new(connection)), clock, failing: Arc::default() })
     }
 
     /// The product's handle of a queue, through the SDK.
@@ -106,11 +99,6 @@ impl Queues {
         self.failing.store(requests, Ordering::Relaxed);
     }
 
-    /// Changes whenever something is sent.
-    pub fn sends(&self) -> watch::Receiver<u64> {
-        self.sends.subscribe()
-    }
-
     /// # Errors
     /// As the file's.
     pub fn send(&self, queue: &str, body: &str, delay: Duration) -> rusqlite::Result<i64> {
@@ -120,10 +108,7 @@ impl Queues {
             "INSERT INTO messages (queue, body, visible_at_ms) VALUES (?1, ?2, ?3)",
             params![queue, body, visible_at_ms],
         )?;
-        let id = connection.last_insert_rowid();
-        drop(connection);
-        self.sends.send_modify(|count| *count += 1);
-        Ok(id)
+        Ok(connection.last_insert_rowid())
     }
 
     /// Up to `count` visible messages, oldest first, which nobody else sees for `visibility`.
@@ -152,19 +137,6 @@ impl Queues {
     /// As the file's.
     pub fn delete(&self, id: i64) -> rusqlite::Result<()> {
         self.locked().execute("DELETE FROM messages WHERE id = ?1", params![id]).map(drop)
-    }
-
-    /// Makes a received message visible again after `delay`.
-    ///
-    /// # Errors
-    /// As the file's.
-    pub fn release(&self, id: i64, delay: Duration) -> rusqlite::Result<()> {
-        let visible_at_ms = self.in_ms(delay);
-        let released = self
-            .locked()
-            .execute("UPDATE messages SET visible_at_ms = ?1 WHERE id = ?2", params![visible_at_ms, id]);
-        self.sends.send_modify(|count| *count += 1);
-        released.map(drop)
     }
 
     /// Moves a message to another queue, as new.

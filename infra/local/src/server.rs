@@ -213,7 +213,7 @@ async fn wait_for_signal() -> Result<(), String> {
 async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     if parts.uri.path() == socket::PATH {
-        return socket::open(&server.host, &mut parts, server.stopping.clone()).await;
+        return Box::pin(socket::open(&server.host, &mut parts, server.stopping.clone())).await;
     }
     // One byte over the limit, so that the gateway sees that there is more.
     let body = match to_bytes(body, BODY_MAX_BYTES + 1).await {

@@ -69,11 +69,6 @@ impl Hub {
         self.locked().remove(id);
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.locked().len()
-    }
-
     /// The product's handle of the sockets, through the SDK.
     pub fn sockets(&self) -> Sockets {
         sockets(SharedHttpClient::new(self.clone()))

@@ -14,9 +14,6 @@ use crate::violation::Violation;
 /// The members that clients write. All others are the service's.
 const CONTENT_FIELDS: [&str; 5] = ["name", "description", "tags", "metadata", "config"];
 
-/// The most unknown members that one answer lists.
-const UNKNOWN_MAX: usize = 50;
-
 /// The content that `patch` makes of the agent's, if it makes another.
 ///
 /// # Errors
@@ -42,9 +39,7 @@ fn merged(agent: &Agent, patch: &Value) -> Result<Value> {
     };
     let owned: Vec<_> = members.keys().filter(|name| !CONTENT_FIELDS.contains(&name.as_str())).collect();
     if !owned.is_empty() {
-        return Err(Error::Invalid(
-            owned.into_iter().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect(),
-        ));
+        return Err(Error::Invalid(Violation::unknown_members(owned)));
     }
     let mut document = Value::Object(content_members(&agent.content)?);
     json_patch::merge(&mut document, patch);
@@ -204,9 +199,7 @@ pub fn duplicate(agent: &Agent, said: Value) -> Result<NewAgent> {
         document.insert("key".to_owned(), key);
     }
     if !members.is_empty() {
-        return Err(Error::Invalid(
-            members.keys().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect(),
-        ));
+        return Err(Error::Invalid(Violation::unknown_members(members.keys())));
     }
     NewAgent::read(Value::Object(document))
 }

@@ -8,9 +8,6 @@ pub mod post;
 pub mod store;
 mod ticket;
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +16,7 @@ pub use message::{Message, Refusal, SUBSCRIPTIONS_MAX, Subscribe};
 pub use ticket::{TICKET_AGE_S, Ticket, TicketDocument};
 
 use crate::event::Filter;
-use crate::id::InvalidId;
+use crate::id::ConnectionId;
 
 /// How long API Gateway keeps a WebSocket connection, in seconds: two hours.
 pub const LIFE_MAX_S: i64 = 2 * 3_600;
@@ -32,34 +29,6 @@ pub const RESUME_MAX_S: i64 = 60;
 
 /// The greatest subscriptions of a connection, in bytes of their JSON.
 const SUBSCRIPTIONS_MAX_BYTES: usize = 8 * 1024;
-
-/// API Gateway's name for a connection: opaque, 1 to 128 visible characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(String);
-
-impl ConnectionId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ConnectionId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId("connection"))
-        }
-    }
-}
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A socket.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,11 +6,11 @@ use aws_sdk_apigatewaymanagement::Client;
 use aws_sdk_apigatewaymanagement::error::ProvideErrorMetadata;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 
-use super::{Connection, ConnectionId, Frame, State, store};
+use super::{Connection, Frame, State, store};
 use crate::dynamo::Store;
 use crate::error::Result;
 use crate::event::cursor;
-use crate::id::TenantId;
+use crate::id::{ConnectionId, TenantId};
 
 /// How often a post is tried again that API Gateway throttled or that did not arrive.
 const RETRIES_MAX: u32 = 2;

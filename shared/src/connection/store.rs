@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, ConnectionId, ROW_AGE_S, TICKET_AGE_S, Ticket};
+use super::{Connection, ROW_AGE_S, TICKET_AGE_S, Ticket};
 use crate::dynamo::{Item, Store, change, from_item, keys, number, text, to_item};
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
-use crate::id::{TenantId, UserId};
+use crate::id::{ConnectionId, TenantId, UserId};
 
 const ENTITY: &str = "con";
 const TICKET_ENTITY: &str = "ticket";

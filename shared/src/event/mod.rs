@@ -64,18 +64,17 @@ impl EventType {
     ];
 
     /// Their names, in the same order.
-    pub const NAMES: [&'static str; 8] = [
-        "agent.created",
-        "agent.updated",
-        "agent.archived",
-        "agent.restored",
-        "agent.suspended",
-        "agent.transferred",
-        "agent.deleted",
-        "agent.resynced",
-    ];
+    pub const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = Self::ALL[index].as_str();
+            index += 1;
+        }
+        names
+    };
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentCreated => "agent.created",
             Self::AgentUpdated => "agent.updated",

@@ -61,8 +61,8 @@ struct Segment {
 /// What became of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// This many of the events are in the log, from the first on.
-    Done(usize),
+    /// As many of the events as one segment takes are in the log, from the first on.
+    Done,
     /// Someone else has appended since the tail was read.
     Lost,
 }
@@ -135,7 +135,7 @@ pub async fn append(
         }
     }
     tail.remember(tail.next(), now, &events[..count]);
-    Ok(Appended::Done(count))
+    Ok(Appended::Done)
 }
 
 /// Puts off the end of the log's last segment, if it is near: the next number follows from it, however

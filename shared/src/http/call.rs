@@ -17,8 +17,6 @@ use crate::violation::Violation;
 
 /// An Idempotency-Key's greatest length in characters.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
-/// The most unknown members that one answer lists.
-const UNKNOWN_MAX: usize = 50;
 
 /// An accepted request.
 #[derive(Debug)]
@@ -95,9 +93,7 @@ impl Call {
     /// As [`Call::json`]; [`Error::Invalid`] for anything else.
     pub fn nothing_said(&self) -> Result<()> {
         let violations = match self.json_or_empty()? {
-            Value::Object(members) => {
-                members.keys().take(UNKNOWN_MAX).map(|name| Violation::unknown_member(name)).collect()
-            }
+            Value::Object(members) => Violation::unknown_members(members.keys()),
             _ => vec![Violation::new("", "wrong_type", "must be an empty object or absent")],
         };
         if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
