@@ -1,7 +1,10 @@
 //! Who may open a socket, how many, and for how long.
 
+use agent_management::connection::store;
 use futures_util::future::join_all;
-use harness::{Listening, Remote, an_agent};
+use harness::{App, Listening, Remote, TENANT, an_agent};
+use http::Request;
+use local::issuer::TokenRequest;
 use serde_json::json;
 
 use super::resume::served;
@@ -98,24 +101,25 @@ async fn sockets_that_died_with_the_process_take_no_place() {
     let _new = [remote.socket().await, remote.socket().await];
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn many_handshakes_at_once_never_take_more_than_the_tier_admits() {
-    let service = Listening::start().await;
-    let remote = service.client("acme").await;
-    for _ in 0..5 {
-        let tickets = join_all((0..6).map(|_| remote.ticket())).await;
-        let opened = join_all(
-            tickets.iter().map(async |ticket| remote.socket_at(&format!("?ticket={ticket}"), None).await),
-        )
-        .await;
-        let mut open: Vec<_> = opened.into_iter().filter_map(Result::ok).collect();
-        assert!(open.len() <= 2, "{}", open.len());
-        for socket in &mut open {
-            socket.say(&json!({"action": "ping"})).await;
-            assert_eq!(socket.hear().await["type"], "pong", "it has its row");
-        }
+    let tenant = TENANT.parse().expect("a tenant");
+    for seed in 0..20 {
+        let app = App::start().await;
+        app.recorder.interleave(seed);
+        let token = app.host.issuer.token(&TokenRequest::for_tenant(TENANT), app.clock.now());
+        let handshake = Request::get("/ws").header("authorization", format!("Bearer {token}")).body(());
+        let handshake = handshake.expect("a request");
+        // None of them is open to API Gateway before it is admitted.
+        let outcomes = join_all((0..6).map(|_| app.host.gateway.connect(&handshake))).await;
+        let mut admitted: Vec<_> = outcomes.into_iter().filter_map(Result::ok).map(|one| one.id).collect();
+        admitted.sort();
+        assert!(admitted.len() <= 2, "seed {seed}: {}", admitted.len());
+        let rows = store::list(&app.host.store, &tenant).await.expect("read");
+        let mut rows: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+        rows.sort();
+        assert_eq!(rows, admitted, "seed {seed}: each has its row, and nobody else");
     }
-    service.stop().await;
 }
 
 #[tokio::test]
