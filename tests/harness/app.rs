@@ -10,11 +10,12 @@ use agent_management::tier::Overrides;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use jiff::Timestamp;
+use local::clients::ClientOf;
 use local::host::{Host, Parts};
 use local::issuer::{Issuer, TokenRequest};
 use local::mapping::Turn;
 use local::table;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::recorder::Recorder;
@@ -43,8 +44,11 @@ impl App {
         let recorder = Recorder::new(engine.clone());
         let issuer = Issuer::ephemeral().expect("a random source");
         let mut parts = Parts::new(engine, issuer, clock.clone()).expect("queues in memory");
-        parts.http_client = recorder.http_client();
-        parts.sockets_client = recorder.before(parts.hub.clone());
+        let (table, sockets, sends) = (recorder.clone(), recorder.clone(), recorder.clone());
+        let (hub, queues) = (parts.hub.clone(), parts.queues.clone());
+        parts.table_client = ClientOf::new(move |function| table.of(function).http_client());
+        parts.sockets_client = ClientOf::new(move |function| sockets.of(function).before(hub.clone()));
+        parts.queues_client = ClientOf::new(move |function| sends.of(function).before(queues.clone()));
         parts.cors = Cors::admitting(origins.iter().copied()).expect("tests admit origins");
         let host = Host::new(parts).await.expect("the embedded tiers are good");
         Self { host, recorder, clock }
@@ -85,6 +89,21 @@ impl App {
         let tenant = tenant.parse().expect("a tenant");
         tenant::store::put_entitlements(&self.host.store, &tenant, tier, &overrides).await.expect("written");
         self.host.gateway.forget(&tenant);
+    }
+
+    /// Breaks the stored head of an agent of [`TENANT`], as a defect would.
+    ///
+    /// # Panics
+    /// When there is no such agent.
+    pub fn spoil(&self, id: &str) {
+        let request = json!({
+            "TableName": table::TABLE_NAME,
+            "Key": {"PK": {"S": format!("T#{TENANT}#A#{id}")}, "SK": {"S": "#H"}},
+            "UpdateExpression": "SET config = :no, rev = rev + :one",
+            "ExpressionAttributeValues": {":no": {"S": "{"}, ":one": {"N": "1"}},
+        });
+        let (status, answer) = self.host.engine.call("UpdateItem", &request.to_string());
+        assert_eq!(status, 200, "{answer}");
     }
 
     pub fn advance(&self, step: Duration) {

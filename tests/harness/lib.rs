@@ -8,6 +8,7 @@ mod browser;
 mod builders;
 mod recorder;
 mod socket;
+pub mod template;
 
 pub use answer::Answer;
 pub use app::{App, Client, Outgoing, TENANT};

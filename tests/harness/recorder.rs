@@ -1,7 +1,8 @@
-//! Under the SDK, over the engine: counts every call with its capacity and keys, and breaks calls
-//! on demand. It asks for consumed capacity itself, so that the service need not.
+//! Under the SDK, over the engine: counts every call with its capacity and keys, holds it against what
+//! the template lets its function do, and breaks calls on demand. It asks for consumed capacity itself,
+//! so that the service need not.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
@@ -15,6 +16,8 @@ use aws_smithy_types::body::SdkBody;
 use local::table::{Engine, operation};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+use crate::template::{self, Grant};
 
 /// One call that reached the engine.
 #[derive(Debug, Clone)]
@@ -42,12 +45,15 @@ pub enum Fault {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     engine: Engine,
+    /// Who calls, if it is a function, and what its role grants.
+    function: Option<(&'static str, Arc<BTreeSet<Grant>>)>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     recorded: Vec<Recorded>,
+    used: BTreeSet<(&'static str, Grant)>,
     faults: VecDeque<Fault>,
     /// Where calls step aside for each other, if they do.
     interleaving: Option<fastrand::Rng>,
@@ -100,7 +106,14 @@ impl Stop {
 
 impl Recorder {
     pub fn new(engine: Engine) -> Self {
-        Self { engine, state: Arc::default() }
+        Self { engine, function: None, state: Arc::default() }
+    }
+
+    /// The same recorder for the calls of a function.
+    pub fn of(&self, function: &'static str) -> Self {
+        // The host itself is no function, and has no role.
+        let caller = (function != "local").then(|| (function, Arc::new(template::grants(function))));
+        Self { function: caller, ..self.clone() }
     }
 
     pub fn http_client(&self) -> SharedHttpClient {
@@ -110,6 +123,25 @@ impl Recorder {
     /// What was recorded since the last call, which forgets it.
     pub fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut self.locked().recorded)
+    }
+
+    /// Everything that a function's role was used for so far.
+    pub fn used(&self) -> BTreeSet<(&'static str, Grant)> {
+        self.locked().used.clone()
+    }
+
+    /// Notes what a call needs.
+    ///
+    /// # Panics
+    /// When the function's role does not grant it.
+    fn hold_against_the_role(&self, needs: Vec<Grant>) {
+        let Some((function, grants)) = &self.function else {
+            return;
+        };
+        for need in needs {
+            assert!(grants.contains(&need), "template.yaml does not let {function} use {need:?}");
+            self.locked().used.insert((*function, need));
+        }
     }
 
     /// The next calls meet these faults, one each.
@@ -211,6 +243,7 @@ impl Recorder {
 
     fn run(&self, operation: &str, body: &str) -> (u16, String) {
         let mut request: Value = serde_json::from_str(body).unwrap_or_default();
+        self.hold_against_the_role(template::needs(operation, &request));
         request["ReturnConsumedCapacity"] = json!("TOTAL");
         if let Some(members) = request.as_object_mut().filter(|_| self.locked().without_tokens) {
             members.remove("ClientRequestToken");
@@ -283,6 +316,7 @@ impl<C: HttpConnector + Clone + 'static> HttpConnector for Relay<C> {
         let relay = self.clone();
         HttpConnectorFuture::new(async move {
             let operation = format!("{} {}", request.method(), service(&request));
+            relay.recorder.hold_against_the_role(vec![template::need(&request)]);
             relay.recorder.locked().recorded.push(Recorded {
                 operation,
                 read_units: 0.0,

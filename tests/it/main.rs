@@ -11,4 +11,5 @@ mod local_host;
 mod mappings;
 mod routes;
 mod sockets;
+mod template;
 mod tokens;

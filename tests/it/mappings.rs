@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent_management::clock::Clock;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use jiff::Timestamp;
 use local::mapping::queue::{QueueMapping, Settings as QueueSettings};
 use local::mapping::stream::{Settings, StreamMapping};
@@ -240,7 +241,8 @@ async fn messages_outlive_the_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("queues.sqlite");
     let queues = Queues::open(Some(&file), clock()).expect("opens");
-    queues.queue("work").send(&json!({"a": 1})).await.expect("sent through the SDK");
+    let queue = Queues::queue("work", SharedHttpClient::new(queues.clone()));
+    queue.send(&json!({"a": 1})).await.expect("sent through the SDK");
     drop(queues);
     let queues = Queues::open(Some(&file), clock()).expect("opens again");
     let received = queues.receive("work", 10, Duration::from_secs(30)).expect("received");

@@ -11,7 +11,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clients = lambda::Clients::from_env().await;
     let queues =
         Queues { webhooks: clients.queue("WEBHOOK_QUEUE_URL")?, parked: clients.queue("PARKED_QUEUE_URL")? };
-    let fanout = StreamFanout::new(clients.store()?, clients.sockets()?, queues, Clock::system());
+    let fanout = StreamFanout::new(clients.store().await?, clients.sockets()?, queues, Clock::system());
     let fanout = &fanout;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move { fanout.handle(event.payload).await }))
         .await

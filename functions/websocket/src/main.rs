@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let clients = lambda::Clients::from_env().await;
     let tiers = Arc::new(Tiers::embedded()?);
-    let websocket = WebSocket::new(clients.store()?, clients.sockets()?, tiers, Clock::system());
+    let websocket = WebSocket::new(clients.store().await?, clients.sockets()?, tiers, Clock::system());
     let websocket = &websocket;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
         Ok::<_, lambda_runtime::Error>(Box::pin(websocket.handle(event.payload)).await)

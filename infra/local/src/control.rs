@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent_management::clock::rfc3339;
 use agent_management::error::{Error, Result};
 use agent_management::http::problem::{Problem, ProblemCode};
-use agent_management::http::{JSON, PROBLEM_JSON};
+use agent_management::http::{BasePath, JSON, PROBLEM_JSON};
 use agent_management::id::{InvalidId, TenantId, UserId};
 use agent_management::json;
 use agent_management::tenant;
@@ -15,6 +15,7 @@ use agent_management::violation::Violation;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -25,6 +26,9 @@ use crate::table::operation;
 
 /// The longest step that the clock can be moved by: ten years.
 const ADVANCE_MAX_S: u64 = 315_360_000;
+
+/// Where functions that run beside the host post to its sockets, as `CONNECTIONS_URL`.
+const CONNECTIONS: &str = "/_local/connections/@connections/";
 
 /// How long `idle` waits.
 const IDLE_MAX: Duration = Duration::from_mins(1);
@@ -59,6 +63,8 @@ pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Res
         (&Method::POST, "/_local/token") => token(host, request.body()),
         (&Method::POST, "/_local/clock") => clock(host, request.body()),
         (&Method::POST, "/_local/dynamodb") => return dynamodb(host, &request),
+        (&Method::POST, "/_local/sqs") => return sqs(host, &request),
+        (_, path) if path.starts_with(CONNECTIONS) => return connections(host, &request),
         (&Method::PUT, tenant) => match tenant.strip_prefix("/_local/tenants/") {
             Some(tenant) => set_tier(host, tenant, request.body()).await,
             None => return unknown(),
@@ -136,12 +142,34 @@ fn dynamodb(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
     document(status, "application/x-amz-json-1.0", answer)
 }
 
+/// The queues, for the same.
+fn sqs(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+    let body = serde_json::from_slice(request.body()).unwrap_or_default();
+    let (status, answer) = host.queues.answer(operation(target), &body);
+    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    document(status, "application/x-amz-json-1.0", answer.to_string())
+}
+
+/// The sockets' management API, for the same.
+fn connections(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
+    let id = request.uri().path().trim_start_matches(CONNECTIONS);
+    let id = percent_decode_str(id).decode_utf8_lossy();
+    let (status, kind, body) = host.hub.answer(request.method().as_str(), &id, request.body());
+    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = document(status, JSON, body);
+    if !kind.is_empty() {
+        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    }
+    response
+}
+
 fn unknown() -> Response<Bytes> {
     problem(&Problem::new(ProblemCode::RouteNotFound, "There is no such route under /_local."))
 }
 
 fn problem(problem: &Problem) -> Response<Bytes> {
-    document(problem.code.status(), PROBLEM_JSON, problem.to_json("local"))
+    document(problem.code.status(), PROBLEM_JSON, problem.to_json("local", &BasePath::default()))
 }
 
 fn document(status: http::StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {

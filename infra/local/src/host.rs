@@ -16,6 +16,7 @@ use stream_fanout::StreamFanout;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
+use crate::clients::ClientOf;
 use crate::gateway::{Functions, Gateway};
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
 use crate::mapping::Function;
@@ -26,7 +27,7 @@ use crate::table::stream::Trimmer;
 use crate::table::{self, Engine};
 
 /// The mapping of the stream to `stream-fanout`, as the template has it.
-const FANOUT: StreamSettings = StreamSettings {
+pub const FANOUT: StreamSettings = StreamSettings {
     batch_size: 100,
     maximum_retry_attempts: 1_000,
     maximum_record_age: Duration::from_hours(12),
@@ -39,11 +40,13 @@ const FANOUT: StreamSettings = StreamSettings {
 pub struct Parts {
     pub engine: Engine,
     /// What the SDK talks to: the engine, or what stands before it.
-    pub http_client: SharedHttpClient,
+    pub table_client: ClientOf,
     pub hub: Hub,
     /// What posts go to: the hub, or what stands before it.
-    pub sockets_client: SharedHttpClient,
+    pub sockets_client: ClientOf,
     pub queues: Queues,
+    /// Where messages go: the queues, or what stands before them.
+    pub queues_client: ClientOf,
     pub trimmer: Option<Trimmer>,
     pub issuer: Issuer,
     pub clock: Clock,
@@ -57,12 +60,14 @@ impl Parts {
     /// When there are no queues to be had, as text.
     pub fn new(engine: Engine, issuer: Issuer, clock: Clock) -> Result<Self, String> {
         let hub = Hub::new(clock.clone());
+        let queues = Queues::open(None, clock.clone())?;
         Ok(Self {
-            http_client: SharedHttpClient::new(engine.clone()),
+            table_client: ClientOf::any(SharedHttpClient::new(engine.clone())),
             engine,
-            sockets_client: SharedHttpClient::new(hub.clone()),
+            sockets_client: ClientOf::any(SharedHttpClient::new(hub.clone())),
             hub,
-            queues: Queues::open(None, clock.clone())?,
+            queues_client: ClientOf::any(SharedHttpClient::new(queues.clone())),
+            queues,
             trimmer: None,
             issuer,
             clock,
@@ -81,7 +86,8 @@ impl Parts {
             Issuer::kept_in(folder).map_err(|error| format!("the signing key can't be used: {error}"))?;
         let trimmer = Trimmer::open(&file).map_err(|error| error.to_string())?;
         let queues = Queues::open(Some(&folder.join("queues.sqlite")), clock.clone())?;
-        Ok(Self { queues, trimmer: Some(trimmer), ..Self::new(engine, issuer, clock)? })
+        let queues_client = ClientOf::any(SharedHttpClient::new(queues.clone()));
+        Ok(Self { queues, queues_client, trimmer: Some(trimmer), ..Self::new(engine, issuer, clock)? })
     }
 }
 
@@ -89,6 +95,7 @@ impl Parts {
 #[derive(Debug)]
 pub struct Host {
     pub gateway: Gateway,
+    /// The host's own, for what no function does.
     pub store: Store,
     pub engine: Engine,
     pub hub: Hub,
@@ -106,11 +113,12 @@ impl Host {
     /// # Errors
     /// A bad tier file, as text.
     pub async fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { engine, http_client, hub, sockets_client, queues, trimmer, issuer, clock, cors } = parts;
+        let Parts { engine, hub, queues, trimmer, issuer, clock, cors, .. } = parts;
+        let (table_client, sockets_client) = (parts.table_client, parts.sockets_client);
         let embedded = || Tiers::embedded().map_err(|error| error.to_string());
         let tiers = Arc::new(embedded()?);
-        let store = table::store(http_client);
-        let sockets = sockets(sockets_client);
+        let store = |function| table::store(table_client.function(function));
+        let sockets = |function| sockets(sockets_client.function(function));
         let settings = Settings {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
@@ -118,14 +126,20 @@ impl Host {
             keys: KeySource::Inline(issuer.key_set()),
         };
         let functions = Functions {
-            agents: Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
-            authorizer: Authorizer::new(settings, store.clone(), embedded()?, clock.clone()).await,
-            webhooks: Webhooks::new(store.clone(), Arc::clone(&tiers), clock.clone(), cors.clone()),
-            websocket: WebSocket::new(store.clone(), sockets.clone(), Arc::clone(&tiers), clock.clone()),
+            agents: Agents::new(store("agents"), Arc::clone(&tiers), clock.clone(), cors.clone()),
+            authorizer: Authorizer::new(settings, store("authorizer"), embedded()?, clock.clone()).await,
+            webhooks: Webhooks::new(store("webhooks"), Arc::clone(&tiers), clock.clone(), cors.clone()),
+            websocket: WebSocket::new(
+                store("websocket"),
+                sockets("websocket"),
+                Arc::clone(&tiers),
+                clock.clone(),
+            ),
         };
-        let sending =
-            stream_fanout::Queues { webhooks: queues.queue(WEBHOOKS), parked: queues.queue(PARKED) };
-        let stream_fanout = StreamFanout::new(store.clone(), sockets, sending, clock.clone());
+        let queue = |name| Queues::queue(name, parts.queues_client.function("stream-fanout"));
+        let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
+        let stream_fanout =
+            StreamFanout::new(store("stream-fanout"), sockets("stream-fanout"), sending, clock.clone());
         let function = stream_fanout.clone();
         let function = Function::new(move |event: Value| {
             let function = function.clone();
@@ -134,7 +148,7 @@ impl Host {
         let fanout = StreamMapping::new(engine.clone(), FANOUT, function, clock.clone(), trimmer);
         Ok(Self {
             gateway: Gateway::new(functions, clock.clone(), cors),
-            store,
+            store: store("local"),
             engine,
             hub,
             queues,
@@ -147,7 +161,10 @@ impl Host {
     }
 }
 
-/// The mapping's filter: `{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}`.
+/// The mapping's filter as Lambda has it: heads of agents.
+pub const FANOUT_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}"#;
+
+/// What [`FANOUT_PATTERN`] lets through.
 fn is_agent(record: &Value) -> bool {
     record["dynamodb"]["NewImage"]["entity"] == json!({"S": "agent"})
 }

@@ -9,6 +9,7 @@
 
 mod banner;
 pub mod cli;
+pub mod clients;
 mod control;
 pub mod gateway;
 pub mod host;
@@ -16,7 +17,7 @@ pub mod issuer;
 pub mod mapping;
 mod pages;
 pub mod queues;
-mod schedule;
+pub mod schedule;
 pub mod server;
 mod socket;
 pub mod sockets;

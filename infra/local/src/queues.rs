@@ -82,14 +82,14 @@ impl Queues {
         Ok(Self { messages: Arc::new(Mutex::new(connection)), clock, failing: Arc::default() })
     }
 
-    /// The product's handle of a queue, through the SDK.
-    pub fn queue(&self, name: &str) -> Queue {
+    /// The product's handle of a queue, through the SDK and `http_client`.
+    pub fn queue(name: &str, http_client: SharedHttpClient) -> Queue {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .allow_no_auth()
             .endpoint_url("http://sqs.localhost")
-            .http_client(SharedHttpClient::new(self.clone()))
+            .http_client(http_client)
             .build();
         Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("{URL}{name}"))
     }
@@ -177,7 +177,7 @@ impl Queues {
     }
 
     /// Answers one request of SQS's JSON protocol.
-    fn answer(&self, operation: &str, request: &Value) -> (u16, Value) {
+    pub fn answer(&self, operation: &str, request: &Value) -> (u16, Value) {
         let is_failing =
             self.failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if is_failing.is_ok() {

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use crate::host::Host;
 
 /// How often the reconciler runs.
-const RECONCILE_EVERY: SignedDuration = SignedDuration::from_hours(1);
+pub const RECONCILE_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::base_path::BasePath;
 use super::caller::Caller;
 use super::routes::Route;
 use crate::error::{Error, Result};
@@ -25,6 +26,8 @@ pub struct Call {
     pub(super) params: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
     pub headers: HeaderMap,
+    /// What links that are answered begin with.
+    pub base_path: BasePath,
     pub(super) body: Bytes,
     pub(super) caller: Option<Caller>,
     pub now: Timestamp,

@@ -3,12 +3,13 @@
 //! answer has, and the one log line.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 
+use super::base_path::BasePath;
 use super::call::Call;
 use super::caller::Caller;
 use super::cors::Cors;
@@ -23,6 +24,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 struct Exchange {
     request_id: String,
+    base_path: BasePath,
     method: http::Method,
     route: Option<&'static Route>,
 }
@@ -57,7 +59,9 @@ fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Resu
         }
         _ => (String::new(), None),
     };
-    let mut exchange = Exchange { request_id, method: request.method().clone(), route: None };
+    let base_path = request.extensions().get::<BasePath>().cloned().unwrap_or_default();
+    let mut exchange =
+        Exchange { request_id, base_path: base_path.clone(), method: request.method().clone(), route: None };
     let (route, params) = match routes::find(request.method().as_str(), request.raw_http_path()) {
         Found::Route(matched) if matched.0.operation.function() == function => matched,
         Found::OtherMethods(methods) => return (exchange, Err(Problem::method_not_allowed(&methods))),
@@ -76,6 +80,7 @@ fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Resu
         params,
         query: query.unwrap_or_default(),
         headers: parts.headers,
+        base_path,
         body: into_bytes(body),
         caller,
         now,
@@ -117,6 +122,11 @@ impl Exchange {
             status = status.as_u16(),
             "answered"
         );
+        if let Some(location) = headers.get(LOCATION).and_then(|path| path.to_str().ok())
+            && let Ok(location) = HeaderValue::from_str(&self.base_path.link(location))
+        {
+            headers.insert(LOCATION, location);
+        }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         if let Ok(request_id) = HeaderValue::from_str(&self.request_id) {
@@ -133,7 +143,7 @@ impl Exchange {
         if let Some(cause) = &problem.cause {
             tracing::error!(request_id = self.request_id, code = code.as_str(), %cause, "failed");
         }
-        let body = problem.to_json(&self.request_id);
+        let body = problem.to_json(&self.request_id, &self.base_path);
         let mut headers = HeaderMap::from_iter(problem.headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         (code.status(), headers, body)

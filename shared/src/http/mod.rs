@@ -3,6 +3,7 @@
 //!
 //! Invariant: only this folder and the functions' `routes` know status codes and headers.
 
+mod base_path;
 mod call;
 pub mod caller;
 pub mod cors;
@@ -14,6 +15,7 @@ pub mod problem;
 mod reply;
 pub mod routes;
 
+pub use base_path::BasePath;
 pub use call::{Call, Parameters};
 pub use exchange::serve;
 pub use problem::Problem;

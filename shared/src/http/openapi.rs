@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::base_path::BasePath;
 use super::problem::{Problem, ProblemCode};
 use super::routes::{
     Access, Answer, Body, Content, Function, Operation, Parameter, ParameterSchema, Place, ROUTES, Route,
@@ -15,7 +16,7 @@ use crate::agent::{Agent, AgentView, NewAgent};
 use crate::id::AgentId;
 use crate::violation::PatchStep;
 
-/// The document of the public API.
+/// The document of the public API, for a server without a base path.
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -181,7 +182,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
 }
 
 fn problem_example(code: ProblemCode) -> (String, Value) {
-    let document = Problem::new(code, code.advice()).to_json("3f1c");
+    let document = Problem::new(code, code.advice()).to_json("3f1c", &BasePath::default());
     let value: Value = serde_json::from_str(&document).unwrap_or_default();
     (code.as_str().to_owned(), json!({"value": value}))
 }

@@ -4,6 +4,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use super::base_path::BasePath;
 use super::routes::Method;
 use crate::error::Error;
 use crate::violation::Violation;
@@ -33,13 +34,14 @@ pub enum ProblemCode {
     ValidationFailed,
     IdempotencyKeyReused,
     PreconditionRequired,
+    RateLimited,
     Internal,
     Unavailable,
     NotReady,
 }
 
 impl ProblemCode {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedBody,
         Self::InvalidParameter,
         Self::InvalidCursor,
@@ -59,6 +61,7 @@ impl ProblemCode {
         Self::ValidationFailed,
         Self::IdempotencyKeyReused,
         Self::PreconditionRequired,
+        Self::RateLimited,
         Self::Internal,
         Self::Unavailable,
         Self::NotReady,
@@ -196,6 +199,12 @@ impl ProblemCode {
                 "If-Match is required",
                 "Send the ETag that you last read, or `*` to overwrite whatever is there.",
             ),
+            Self::RateLimited => (
+                "rate_limited",
+                S::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "Repeat the request after Retry-After seconds.",
+            ),
             Self::Internal => (
                 "internal",
                 S::INTERNAL_SERVER_ERROR,
@@ -254,10 +263,10 @@ impl Problem {
         problem
     }
 
-    /// The document as JSON.
-    pub fn to_json(&self, request_id: &str) -> String {
+    /// The document as JSON, its `type` a link below `base_path`.
+    pub fn to_json(&self, request_id: &str, base_path: &BasePath) -> String {
         let document = Document {
-            kind: format!("{TYPE_BASE}{}", self.code.as_str()),
+            kind: base_path.link(&format!("{TYPE_BASE}{}", self.code.as_str())),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: &self.detail,

@@ -13,6 +13,9 @@ use crate::dynamo::Store;
 use crate::http::cors::{BadOrigin, Cors};
 use crate::queue::Queue;
 
+/// How long the first call to the table may take, which nobody waits for but the start.
+const WARM_UP_MAX: Duration = Duration::from_secs(2);
+
 /// How long one attempt at a call may take, and all of them: the gateway waits 29 seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,12 +49,15 @@ impl Clients {
         Self { config }
     }
 
-    /// The table that `TABLE_NAME` names.
+    /// The table that `TABLE_NAME` names, with a connection open: one read at the start, which has a
+    /// whole processor for it, spares the first request the handshake. What comes of it does not matter.
     ///
     /// # Errors
     /// [`MissingVariable`].
-    pub fn store(&self) -> Result<Store, MissingVariable> {
-        Ok(Store::new(aws_sdk_dynamodb::Client::new(&self.config), required("TABLE_NAME")?))
+    pub async fn store(&self) -> Result<Store, MissingVariable> {
+        let store = Store::new(aws_sdk_dynamodb::Client::new(&self.config), required("TABLE_NAME")?);
+        let _ = tokio::time::timeout(WARM_UP_MAX, store.ping()).await;
+        Ok(store)
     }
 
     /// The queue whose URL the variable has.
@@ -85,7 +91,7 @@ fn required(name: &'static str) -> Result<String, MissingVariable> {
 /// # Errors
 /// [`MissingVariable`].
 pub async fn store_from_env() -> Result<Store, MissingVariable> {
-    Clients::from_env().await.store()
+    Clients::from_env().await.store().await
 }
 
 /// The origins that `CORS_ORIGINS` lists, separated by commas; none where it is not set.

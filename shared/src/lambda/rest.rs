@@ -7,6 +7,8 @@ use lambda_http::{Adapter, Body, Request, Response};
 use lambda_runtime::{Context, Error, LambdaEvent, Service, service_fn};
 use serde_json::Value;
 
+use crate::http::BasePath;
+
 /// A handler of REST requests. It answers every one: what goes wrong is an answer, too.
 pub trait Handler: Clone + Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Response<Body>> + Send;
@@ -33,15 +35,28 @@ pub async fn answer(
     mut event: ApiGatewayProxyRequest,
     context: Context,
 ) -> Result<Value, Error> {
+    let base_path = take_base_path(&mut event);
     event.path = event.path.map(|path| holdable(&path));
     keep_every_header(&mut event);
     let handler = handler.clone();
-    let mut adapter = Adapter::from(service_fn(move |request: Request| {
+    let mut adapter = Adapter::from(service_fn(move |mut request: Request| {
         let handler = handler.clone();
+        request.extensions_mut().insert(base_path.clone());
         async move { Ok::<_, Error>(handler.handle(request).await) }
     }));
     let response = adapter.call(LambdaEvent::new(LambdaRequest::ApiGatewayV1(event), context)).await?;
     Ok(serde_json::to_value(response)?)
+}
+
+/// Leaves the route's own path in the event, and gives what stood before it.
+fn take_base_path(event: &mut ApiGatewayProxyRequest) -> BasePath {
+    let (Some(resource), Some(path)) = (&event.resource, &event.path) else {
+        return BasePath::default();
+    };
+    let whole = event.request_context.path.as_deref().unwrap_or_default();
+    let (base_path, path) = BasePath::split(resource, path, whole);
+    event.path = Some(path);
+    base_path
 }
 
 /// Leaves the request's headers in one map only. Where there are two, `lambda_http` lets the last

@@ -18,6 +18,7 @@ use agent_management::event::{self, Filter, Numbered, store as log};
 use agent_management::id::{AgentId, TenantId};
 use agent_management::tier::Tiers;
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use harness::{Fault, Recorder, Stop, an_agent};
 use jiff::Timestamp;
 use local::queues::{PARKED, Queues, WEBHOOKS};
@@ -110,11 +111,11 @@ impl World {
 
     /// A new instance of the function, with a recorder of its own before everything that it calls.
     fn instance(&self, seed: u64) -> (StreamFanout, Recorder) {
-        let recorder = Recorder::new(self.engine.clone());
+        let recorder = Recorder::new(self.engine.clone()).of("stream-fanout");
         recorder.interleave(seed);
         let store = table::store(recorder.http_client());
         let sockets = sockets(recorder.before(self.hub.clone()));
-        let queue = |name| self.queues.queue(name);
+        let queue = |name| Queues::queue(name, SharedHttpClient::new(self.queues.clone()));
         let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
         let fanout = StreamFanout::new(store, sockets, sending, self.clock.clone());
         (fanout, recorder)

@@ -2,20 +2,6 @@
 
 use harness::{App, an_agent};
 use local::queues::PARKED;
-use local::table::TABLE_NAME;
-use serde_json::json;
-
-/// Breaks the stored head of an agent, as a defect would.
-fn spoil(app: &App, id: &str) {
-    let request = json!({
-        "TableName": TABLE_NAME,
-        "Key": {"PK": {"S": format!("T#acme#A#{id}")}, "SK": {"S": "#H"}},
-        "UpdateExpression": "SET config = :no, rev = rev + :one",
-        "ExpressionAttributeValues": {":no": {"S": "{"}, ":one": {"N": "1"}},
-    });
-    let (status, answer) = app.host.engine.call("UpdateItem", &request.to_string());
-    assert_eq!(status, 200, "{answer}");
-}
 
 async fn create(app: &App) -> String {
     app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201).text("/id")
@@ -30,7 +16,7 @@ async fn events(app: &App) -> usize {
 async fn a_record_that_cannot_be_read_is_parked_and_what_comes_after_it_is_announced() {
     let app = App::start().await;
     let id = create(&app).await;
-    spoil(&app, &id);
+    app.spoil(&id);
     create(&app).await;
     app.settle().await;
     assert_eq!(events(&app).await, 2);
@@ -43,7 +29,7 @@ async fn what_comes_before_a_record_that_cannot_be_parked_is_announced_and_the_s
     let app = App::start().await;
     create(&app).await;
     let id = create(&app).await;
-    spoil(&app, &id);
+    app.spoil(&id);
     create(&app).await;
     app.host.queues.fail_next(20);
     assert_eq!(app.host.fanout.turn().await, Ok(local::mapping::Turn::Retry));

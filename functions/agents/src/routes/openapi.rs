@@ -3,9 +3,13 @@
 use agent_management::error::Result;
 use agent_management::http::{Call, Reply, openapi};
 
+use serde_json::json;
+
 use crate::Agents;
 
 pub fn openapi(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
-    Reply::ok(agents.openapi.get_or_init(openapi::document))
+    let mut document = agents.openapi.get_or_init(openapi::document).clone();
+    document["servers"] = json!([{"url": call.base_path.link("/")}]);
+    Reply::ok(&document)
 }

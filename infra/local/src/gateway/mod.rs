@@ -13,10 +13,10 @@ mod socket;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_management::clock::Clock;
-use agent_management::http::PROBLEM_JSON;
 use agent_management::http::cors::Cors;
 use agent_management::http::problem::{Problem, ProblemCode};
 use agent_management::http::routes::{self, Access, Found, Function};
+use agent_management::http::{BasePath, PROBLEM_JSON};
 use agent_management::id::TenantId;
 use agent_management::lambda::rest;
 use agents::Agents;
@@ -176,7 +176,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
 
 /// What the gateway answers by itself.
 fn gateway_response(problem: &Problem, request_id: &str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(problem.to_json(request_id)));
+    let mut response = Response::new(Bytes::from(problem.to_json(request_id, &BasePath::default())));
     *response.status_mut() = problem.code.status();
     response.headers_mut().extend(problem.headers.iter().cloned());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

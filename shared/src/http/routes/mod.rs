@@ -245,7 +245,7 @@ impl Route {
     /// Every problem that the route may answer.
     pub fn problems(&self) -> Vec<ProblemCode> {
         use ProblemCode as P;
-        let mut problems = vec![P::InvalidParameter, P::Internal, P::Unavailable];
+        let mut problems = vec![P::InvalidParameter, P::RateLimited, P::Internal, P::Unavailable];
         if let Access::Scope(_) = self.access {
             problems.extend([P::Unauthorized, P::InsufficientScope]);
         }

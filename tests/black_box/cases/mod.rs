@@ -1,0 +1,89 @@
+//! The cases, each with its name and where it is left out.
+
+mod authorization;
+mod handshakes;
+mod rest_agents;
+mod rest_changes;
+mod rest_documents;
+mod rest_errors;
+mod rest_events;
+mod rest_lifecycle;
+mod rest_lists;
+mod rest_quota;
+mod rest_repeated;
+mod resuming;
+mod sockets;
+mod tenants;
+mod tokens;
+
+use tokio::runtime::Handle;
+
+use crate::context::Context;
+use crate::target::Kind;
+
+type Run = dyn FnOnce(&Handle, &Context) + Send;
+
+/// What a case does to the service, and what it expects.
+pub struct Case {
+    path: &'static str,
+    run: Box<Run>,
+    skips: Vec<(Kind, &'static str)>,
+}
+
+/// A case from the function of that name.
+macro_rules! case {
+    ($function:ident) => {
+        crate::cases::Case::new(concat!(module_path!(), "::", stringify!($function)), $function)
+    };
+}
+use case;
+
+/// Every case.
+pub fn all() -> Vec<Case> {
+    [
+        rest_agents::cases(),
+        rest_changes::cases(),
+        rest_lists::cases(),
+        rest_lifecycle::cases(),
+        rest_repeated::cases(),
+        rest_quota::cases(),
+        rest_documents::cases(),
+        rest_errors::cases(),
+        rest_events::cases(),
+        authorization::cases(),
+        tokens::cases(),
+        tenants::cases(),
+        handshakes::cases(),
+        sockets::cases(),
+        resuming::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl Case {
+    fn new(path: &'static str, case: impl AsyncFn(&Context) + Send + 'static) -> Self {
+        let run = move |runtime: &Handle, context: &Context| runtime.block_on(Box::pin(case(context)));
+        Self { path, run: Box::new(run), skips: Vec::new() }
+    }
+
+    /// Leaves the case out on this kind of target.
+    fn not_on(mut self, kind: Kind, reason: &'static str) -> Self {
+        self.skips.push((kind, reason));
+        self
+    }
+
+    /// The module and the function.
+    pub fn name(&self) -> &'static str {
+        self.path.trim_start_matches(concat!(module_path!(), "::"))
+    }
+
+    pub fn reason_to_skip(&self, kind: Kind) -> Option<&'static str> {
+        self.skips.iter().find(|(skipped, _)| *skipped == kind).map(|(_, reason)| *reason)
+    }
+
+    pub fn run(self, runtime: &Handle, context: &Context) {
+        (self.run)(runtime, context);
+    }
+}

@@ -1,0 +1,39 @@
+//! Which operations the cases have had a success of.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::http::Answer;
+use crate::openapi::Operation;
+
+/// The methods and paths that were answered with success.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    succeeded: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl Coverage {
+    /// Takes note of an answer to a request for `path`.
+    pub fn record(&self, path: &str, answer: &Answer) {
+        if matches!(answer.status, 200..=299 | 304) {
+            let path = path.split('?').next().unwrap_or_default().to_owned();
+            let mut succeeded = self.succeeded.lock().unwrap_or_else(PoisonError::into_inner);
+            succeeded.insert((answer.method.clone(), path));
+        }
+    }
+
+    /// The operations without a success.
+    pub fn missing<'a>(&self, operations: &'a [Operation]) -> Vec<&'a Operation> {
+        let succeeded = self.succeeded.lock().unwrap_or_else(PoisonError::into_inner);
+        let reached: Vec<_> =
+            succeeded.iter().filter_map(|(method, path)| find(operations, method, path)).collect();
+        operations.iter().filter(|operation| !reached.contains(operation)).collect()
+    }
+}
+
+/// The operation that a request was for: of those that fit, the one with the fewest parameters.
+fn find<'a>(operations: &'a [Operation], method: &str, path: &str) -> Option<&'a Operation> {
+    let fitting = operations.iter().filter(|operation| operation.method == method);
+    let fitting = fitting.filter_map(|operation| Some((operation.matches(path)?, operation)));
+    fitting.max_by_key(|(literal, _)| *literal).map(|(_, operation)| operation)
+}

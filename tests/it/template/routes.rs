@@ -1,0 +1,138 @@
+//! The two APIs as they are deployed: the same routes as the route table and the OpenAPI document have,
+//! each to its function, and every answer that API Gateway gives by itself a problem of the catalogue.
+
+use std::collections::BTreeSet;
+
+use agent_management::http::openapi;
+use agent_management::http::problem::ProblemCode;
+use agent_management::http::routes::{Access, ROUTES};
+use harness::template::{logical_id, resource, resources_of};
+use serde_json::{Value, json};
+
+/// What API Gateway's documentation lists as answers of its own; WAF_FILTERED needs a firewall.
+const GATEWAY_ANSWERS: [&str; 20] = [
+    "ACCESS_DENIED",
+    "API_CONFIGURATION_ERROR",
+    "AUTHORIZER_CONFIGURATION_ERROR",
+    "AUTHORIZER_FAILURE",
+    "BAD_REQUEST_BODY",
+    "BAD_REQUEST_PARAMETERS",
+    "DEFAULT_4XX",
+    "DEFAULT_5XX",
+    "EXPIRED_TOKEN",
+    "INTEGRATION_FAILURE",
+    "INTEGRATION_TIMEOUT",
+    "INVALID_API_KEY",
+    "INVALID_SIGNATURE",
+    "MISSING_AUTHENTICATION_TOKEN",
+    "QUOTA_EXCEEDED",
+    "REQUEST_TOO_LARGE",
+    "RESOURCE_NOT_FOUND",
+    "THROTTLED",
+    "UNAUTHORIZED",
+    "UNSUPPORTED_MEDIA_TYPE",
+];
+
+fn body() -> &'static Value {
+    &resource("RestApi")["Properties"]["Body"]
+}
+
+/// Every method and path of an OpenAPI document.
+fn operations(document: &Value) -> BTreeSet<(String, String)> {
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let each = paths.flat_map(|(path, item)| {
+        let methods = item.as_object().expect("a path's methods").keys();
+        methods.map(move |method| (method.to_uppercase(), path.clone()))
+    });
+    each.collect()
+}
+
+#[test]
+fn the_deployed_routes_are_the_route_table_s_and_the_document_s() {
+    let table: BTreeSet<_> =
+        ROUTES.iter().map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
+    let mut deployed = operations(body());
+    let preflights: BTreeSet<_> =
+        table.iter().map(|(_, path)| ("OPTIONS".to_owned(), path.clone())).collect();
+    assert!(preflights.is_subset(&deployed), "every path answers preflights");
+    deployed.retain(|(method, _)| method != "OPTIONS");
+    assert_eq!(deployed, table);
+    assert_eq!(operations(&openapi::document()), table);
+}
+
+#[test]
+fn each_route_leads_to_its_function_and_asks_who_calls_if_it_needs_a_scope() {
+    for route in ROUTES {
+        let method = &body()["paths"][route.path][route.method.as_str().to_lowercase()];
+        let uri = method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].as_str().expect("a uri");
+        let function =
+            format!("functions/${{{}.Arn}}/invocations", logical_id(route.operation.function().name()));
+        assert!(uri.ends_with(&function), "{} {}: {uri}", route.method.as_str(), route.path);
+        let asks = method.get("security") == Some(&json!([{"caller": []}]));
+        assert_eq!(
+            asks,
+            matches!(route.access, Access::Scope(_)),
+            "{} {}",
+            route.method.as_str(),
+            route.path
+        );
+        let preflight = &body()["paths"][route.path]["options"];
+        assert!(preflight.get("security").is_none(), "a preflight has no token");
+    }
+}
+
+#[test]
+fn the_authorizer_s_answer_is_kept_for_a_minute_under_the_token() {
+    let scheme = &body()["components"]["securitySchemes"]["caller"];
+    let authorizer = &scheme["x-amazon-apigateway-authorizer"];
+    assert_eq!(authorizer["authorizerResultTtlInSeconds"], 60);
+    assert_eq!(authorizer["identitySource"], "method.request.header.Authorization");
+    assert_eq!(authorizer["type"], "request");
+    // A ticket is in the query and a token in the header: neither is required of every handshake.
+    let [(_, sockets)] = resources_of("AWS::ApiGatewayV2::Authorizer")[..] else { panic!("one authorizer") };
+    assert_eq!(sockets["Properties"]["IdentitySource"], json!([]));
+    assert_eq!(sockets["Properties"]["AuthorizerType"], "REQUEST");
+}
+
+#[test]
+fn bodies_reach_the_functions_as_the_bytes_that_they_are() {
+    assert_eq!(body()["x-amazon-apigateway-binary-media-types"], json!(["*/*"]));
+}
+
+#[test]
+fn what_api_gateway_answers_by_itself_is_a_problem_of_the_catalogue() {
+    let answers = body()["x-amazon-apigateway-gateway-responses"].as_object().expect("answers");
+    let kinds: Vec<&str> = answers.keys().map(String::as_str).collect();
+    assert_eq!(kinds, GATEWAY_ANSWERS);
+    for (kind, answer) in answers {
+        let headers = &answer["responseParameters"];
+        assert_eq!(headers["gatewayresponse.header.Content-Type"], "'application/problem+json'", "{kind}");
+        // What a page may read of a refusal: who it was refused for is no secret from its own page.
+        assert_eq!(headers["gatewayresponse.header.Access-Control-Allow-Origin"], "'*'", "{kind}");
+        let document =
+            answer["responseTemplates"]["application/json"]["Fn::Sub"].as_str().expect("a document");
+        let document: Value = serde_json::from_str(document).expect("JSON");
+        let code = ProblemCode::ALL.into_iter().find(|code| document["code"] == code.as_str());
+        let code = code.unwrap_or_else(|| panic!("{kind} has a code of its own: {document}"));
+        assert_eq!(answer["statusCode"], code.status().as_u16(), "{kind}");
+        assert_eq!(document["status"], code.status().as_u16(), "{kind}");
+        assert_eq!(document["type"], format!("${{BasePath}}/problems/{}", code.as_str()), "{kind}");
+        assert_eq!(document["request_id"], "$context.requestId", "{kind}");
+    }
+}
+
+#[test]
+fn sockets_have_three_routes_and_only_the_handshake_asks_who_calls() {
+    let mut routes: Vec<_> = resources_of("AWS::ApiGatewayV2::Route")
+        .into_iter()
+        .map(|(_, route)| {
+            let properties = &route["Properties"];
+            let target = properties["Target"]["Fn::Sub"].as_str().unwrap_or_default();
+            assert_eq!(target, "integrations/${WebSocketIntegration}");
+            (properties["RouteKey"].as_str().expect("a key"), properties["AuthorizationType"] == "CUSTOM")
+        })
+        .collect();
+    routes.sort_unstable();
+    assert_eq!(routes, [("$connect", true), ("$default", false), ("$disconnect", false)]);
+    assert_eq!(resource("WebSocketStage")["Properties"]["AutoDeploy"], true);
+}

@@ -1,0 +1,94 @@
+//! The environment: each variable that a function reads is set, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use harness::template::{logical_id, resource};
+
+use super::functions;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What of `lambda::init` a `main.rs` uses, and the variables that this reads.
+const READERS: &[(&str, &str)] = &[
+    ("init_tracing(", "RUST_LOG"),
+    ("store_from_env(", "TABLE_NAME"),
+    (".store(", "TABLE_NAME"),
+    (".sockets(", "CONNECTIONS_URL"),
+    ("cors_from_env(", "CORS_ORIGINS"),
+];
+
+#[test]
+fn each_variable_that_a_function_reads_is_set_and_no_other() {
+    for function in functions() {
+        let id = logical_id(&function);
+        let set = resource(&id)["Properties"]["Environment"]["Variables"].as_object().expect("variables");
+        let set: BTreeSet<&str> = set.keys().map(String::as_str).collect();
+        let read = read_by(&function);
+        assert_eq!(set, read.iter().map(String::as_str).collect(), "{function}");
+    }
+}
+
+#[test]
+fn what_reads_the_environment_is_known_here() {
+    let init = text("shared/src/lambda/init.rs");
+    let known: BTreeSet<&str> = READERS.iter().map(|(_, variable)| *variable).collect();
+    let mut read: BTreeSet<String> = named_in(&init);
+    // The library's own default, which `try_from_default_env` reads.
+    read.insert("RUST_LOG".to_owned());
+    assert_eq!(read.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
+    // And nothing else does, but for what a function keeps in its `settings.rs`.
+    for (path, text) in sources() {
+        let may = path == "shared/src/lambda/init.rs" || path.ends_with("/src/settings.rs");
+        assert!(may || !text.contains("env::var"), "{path} reads the environment");
+    }
+}
+
+/// The variables that a function reads: by what it uses of `lambda::init`, and by name.
+fn read_by(function: &str) -> BTreeSet<String> {
+    let main = text(&format!("functions/{function}/src/main.rs"));
+    let settings =
+        std::fs::read_to_string(Path::new(ROOT).join(format!("functions/{function}/src/settings.rs")));
+    let used = READERS
+        .iter()
+        .filter(|(reader, _)| main.contains(reader))
+        .map(|(_, variable)| (*variable).to_owned());
+    let mut read: BTreeSet<String> = used.collect();
+    read.append(&mut named_in(&main));
+    read.append(&mut named_in(&settings.unwrap_or_default()));
+    read
+}
+
+/// The names in quotes that look like a variable's.
+fn named_in(source: &str) -> BTreeSet<String> {
+    let is_variable = |text: &&str| {
+        text.len() > 3
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    source.split('"').skip(1).step_by(2).filter(is_variable).map(str::to_owned).collect()
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(path)).expect("a source")
+}
+
+/// Every source of the product.
+fn sources() -> BTreeMap<String, String> {
+    let mut folders = vec!["shared/src".to_owned()];
+    folders.extend(functions().iter().map(|function| format!("functions/{function}/src")));
+    let mut sources = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(Path::new(ROOT).join(&folder)).expect("a folder") {
+            let entry = entry.expect("readable");
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                folders.push(path);
+            } else {
+                let text = text(&path);
+                sources.insert(path, text);
+            }
+        }
+    }
+    sources
+}
