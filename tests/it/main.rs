@@ -6,6 +6,7 @@ mod authorization;
 mod console;
 mod cost;
 mod event_cost;
+mod events;
 mod flows;
 mod local_host;
 mod mappings;

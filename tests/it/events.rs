@@ -1,0 +1,158 @@
+//! `events/`: a real event for every trigger, which `cargo lambda invoke` sends and these tests too. A
+//! function that can't read what AWS sends it, or a trigger without an event, fails here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use agent_management::lambda::rest::{self, Handler};
+use agent_management::tier::Tiers;
+use agents::Agents;
+use authorizer::{Authorizer, KeySource, Settings};
+use harness::App;
+use harness::template::{resource, resources_of};
+use local::sockets::sockets;
+use serde_json::{Value, json};
+use webhooks::Webhooks;
+use websocket::WebSocket;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+
+fn event(name: &str) -> Value {
+    let text = std::fs::read_to_string(format!("{FOLDER}/{name}.json")).expect("an event");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_value(event(name)).expect("an event of its kind")
+}
+
+/// What `events/local.env` sets.
+fn variables() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(format!("{FOLDER}/local.env")).expect("a file");
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    lines.map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned())).collect()
+}
+
+fn variable(name: &str) -> String {
+    variables().into_iter().find(|(known, _)| known == name).expect("it is set").1
+}
+
+async fn answered(handler: &impl Handler, name: &str) -> Value {
+    let answer = rest::answer(handler, read(name), lambda_runtime::Context::default()).await;
+    answer.expect("an answer")
+}
+
+#[tokio::test]
+async fn the_rest_functions_answer_proxy_events() {
+    let app = App::start().await;
+    let tiers = Arc::new(Tiers::embedded().expect("they are good"));
+    let (store, clock) = (app.host.store.clone(), app.clock.clone());
+    let agents = Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), Default::default());
+    let created = answered(&agents, "agents.upsert").await;
+    assert_eq!(created["statusCode"], 201, "{created}");
+    // The event came through a stage, which every link has.
+    let location = created["multiValueHeaders"]["location"][0].as_str().expect("a location");
+    assert!(location.starts_with("/live/v1/agents/agt_"), "{location}");
+    let listed = answered(&agents, "agents.list").await;
+    assert!(listed["body"].as_str().is_some_and(|body| body.contains("from-an-event")), "{listed}");
+
+    app.settle().await;
+    let webhooks = Webhooks::new(store, tiers, clock, Default::default());
+    let events = answered(&webhooks, "webhooks.events").await;
+    assert!(events["body"].as_str().is_some_and(|body| body.contains("agent.created")), "{events}");
+    assert_eq!(answered(&webhooks, "webhooks.ticket").await["statusCode"], 201);
+}
+
+#[tokio::test]
+async fn the_authorizer_answers_both_apis() {
+    let app = App::start().await;
+    let settings = Settings {
+        issuer: variable("JWT_ISSUER"),
+        audience: variable("JWT_AUDIENCE"),
+        tenant_claim: "tenant".to_owned(),
+        keys: KeySource::Inline(serde_json::from_str(&variable("JWKS")).expect("a key set")),
+    };
+    let tiers = Tiers::embedded().expect("they are good");
+    let authorizer = Authorizer::new(settings, app.host.store.clone(), tiers, app.clock.clone()).await;
+    for name in ["authorizer.rest", "authorizer.websocket"] {
+        let answer = authorizer.authorize(read(name)).await.expect("an answer");
+        assert_eq!(answer.context["tenant"], "demo-free", "{name}");
+        let arn = event(name)["methodArn"].as_str().expect("an arn").to_owned();
+        let stage = arn.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+        assert_eq!(answer.policy_document.statement[0].resource, [format!("{stage}/*")]);
+    }
+}
+
+#[tokio::test]
+async fn the_socket_function_answers_its_three_routes() {
+    let app = App::start().await;
+    let tiers = Arc::new(Tiers::embedded().expect("they are good"));
+    let hub = aws_sdk_dynamodb::config::SharedHttpClient::new(app.host.hub.clone());
+    let websocket = WebSocket::new(app.host.store.clone(), sockets(hub), tiers, app.clock.clone());
+    let id = event("websocket.connect")["requestContext"]["connectionId"].as_str().expect("an id").to_owned();
+    let mut end = app.host.hub.open(&id);
+    for name in ["websocket.connect", "websocket.default", "websocket.disconnect"] {
+        assert_eq!(websocket.handle(read(name)).await, json!({"statusCode": 200}), "{name}");
+    }
+    assert!(format!("{:?}", end.recv().await).contains("subscribed"));
+}
+
+#[tokio::test]
+async fn the_fanout_answers_the_stream_and_the_schedule() {
+    let app = App::start().await;
+    let fanout = &app.host.stream_fanout;
+    let batch = fanout.handle(event("stream-fanout.stream")).await.expect("an answer");
+    assert_eq!(batch, json!({"batchItemFailures": []}));
+    let request = app.client_of("demo-free").get("/v1/events?last=5");
+    let page = request.send().await.expect(200).json();
+    let types: Vec<_> = page["items"].as_array().expect("items").iter().map(|item| &item["type"]).collect();
+    assert_eq!(types, ["agent.created", "agent.updated"]);
+    let run = fanout.handle(event("stream-fanout.schedule")).await.expect("an answer");
+    assert_eq!(run["resynced"], 0);
+    let [(_, schedule)] = resources_of("AWS::Scheduler::Schedule")[..] else {
+        panic!("there is one schedule")
+    };
+    let input = schedule["Properties"]["Target"]["Input"].as_str().expect("an input");
+    let input: Value = serde_json::from_str(input).expect("JSON");
+    assert_eq!(input, event("stream-fanout.schedule"), "the template's schedule sends another event");
+}
+
+#[test]
+fn every_trigger_has_an_event() {
+    let files = std::fs::read_dir(FOLDER).expect("a folder");
+    let names = files.map(|file| file.expect("readable").file_name().into_string().expect("a name"));
+    let functions: BTreeSet<String> = names
+        .filter(|name| name.ends_with(".json"))
+        .map(|name| name.split('.').next().unwrap_or_default().to_owned())
+        .collect();
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).expect("functions");
+    let all: BTreeSet<String> =
+        folders.map(|folder| folder.expect("readable").file_name().into_string().expect("a name")).collect();
+    assert_eq!(functions, all);
+    for (_, route) in resources_of("AWS::ApiGatewayV2::Route") {
+        let key = route["Properties"]["RouteKey"].as_str().expect("a key").trim_start_matches('$');
+        assert_eq!(event(&format!("websocket.{key}"))["requestContext"]["routeKey"], format!("${key}"));
+    }
+    // The tests above name the others; a new kind of trigger changes one of these counts.
+    let count = |kind| resources_of(kind).len();
+    assert_eq!(
+        [
+            count("AWS::Lambda::EventSourceMapping"),
+            count("AWS::Scheduler::Schedule"),
+            count("AWS::ApiGatewayV2::Authorizer")
+        ],
+        [1, 1, 1]
+    );
+}
+
+#[test]
+fn what_the_functions_read_is_set_for_cargo_lambda() {
+    let set: BTreeSet<String> = variables().into_iter().map(|(name, _)| name).collect();
+    for function in ["Agents", "Authorizer", "StreamFanout", "Webhooks", "Websocket"] {
+        let variables = &resource(function)["Properties"]["Environment"]["Variables"];
+        for name in variables.as_object().expect("variables").keys() {
+            let is_optional = ["CORS_ORIGINS", "JWKS_URL", "JWT_TENANT_CLAIM"].contains(&name.as_str());
+            assert!(is_optional || set.contains(name), "events/local.env lacks {name} of {function}");
+        }
+    }
+}
