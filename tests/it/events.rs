@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use agent_management::http::cors::Cors;
 use agent_management::lambda::rest::{self, Handler};
 use agent_management::tier::Tiers;
 use agents::Agents;
@@ -47,7 +48,7 @@ async fn the_rest_functions_answer_proxy_events() {
     let app = App::start().await;
     let tiers = Arc::new(Tiers::embedded().expect("they are good"));
     let (store, clock) = (app.host.store.clone(), app.clock.clone());
-    let agents = Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), Default::default());
+    let agents = Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), Cors::default());
     let created = answered(&agents, "agents.upsert").await;
     assert_eq!(created["statusCode"], 201, "{created}");
     // The event came through a stage, which every link has.
@@ -57,7 +58,7 @@ async fn the_rest_functions_answer_proxy_events() {
     assert!(listed["body"].as_str().is_some_and(|body| body.contains("from-an-event")), "{listed}");
 
     app.settle().await;
-    let webhooks = Webhooks::new(store, tiers, clock, Default::default());
+    let webhooks = Webhooks::new(store, tiers, clock, Cors::default());
     let events = answered(&webhooks, "webhooks.events").await;
     assert!(events["body"].as_str().is_some_and(|body| body.contains("agent.created")), "{events}");
     assert_eq!(answered(&webhooks, "webhooks.ticket").await["statusCode"], 201);
@@ -122,7 +123,7 @@ fn every_trigger_has_an_event() {
     let files = std::fs::read_dir(FOLDER).expect("a folder");
     let names = files.map(|file| file.expect("readable").file_name().into_string().expect("a name"));
     let functions: BTreeSet<String> = names
-        .filter(|name| name.ends_with(".json"))
+        .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
         .map(|name| name.split('.').next().unwrap_or_default().to_owned())
         .collect();
     let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).expect("functions");

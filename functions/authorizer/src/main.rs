@@ -10,7 +10,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let store = lambda::store_from_env().await?;
-    let settings = Settings::from_env(lambda::https_connector())?;
+    let settings = Settings::from_env(lambda::https_connector)?;
     let authorizer = Authorizer::new(settings, store, Tiers::embedded()?, Clock::system()).await;
     let authorizer = &authorizer;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {

@@ -30,16 +30,18 @@ pub enum BadSettings {
 
 impl Settings {
     /// From `JWT_ISSUER`, `JWT_AUDIENCE`, `JWT_TENANT_CLAIM` (default `tenant`), and `JWKS` (a key
-    /// set) or `JWKS_URL` (where one is).
+    /// set) or `JWKS_URL` (where one is, for which alone a connector is made).
     ///
     /// # Errors
     /// [`BadSettings`].
-    pub fn from_env(connector: SharedHttpConnector) -> Result<Self, BadSettings> {
+    pub fn from_env(connector: fn() -> SharedHttpConnector) -> Result<Self, BadSettings> {
         let optional = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let required = |name: &'static str| optional(name).ok_or(BadSettings::Missing(name));
         let keys = match (optional("JWKS"), optional("JWKS_URL")) {
             (Some(jwks), None) => KeySource::Inline(serde_json::from_str::<JwkSet>(&jwks)?),
-            (None, Some(url)) if url.starts_with("https://") => KeySource::Url { url, connector },
+            (None, Some(url)) if url.starts_with("https://") => {
+                KeySource::Url { url, connector: connector() }
+            }
             (None, Some(_)) => return Err(BadSettings::JwksUrl),
             (Some(_), Some(_)) | (None, None) => return Err(BadSettings::NoKeys),
         };

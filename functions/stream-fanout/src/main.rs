@@ -8,7 +8,7 @@ use stream_fanout::{Queues, StreamFanout};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
-    let clients = lambda::Clients::from_env().await;
+    let clients = lambda::Clients::from_env()?;
     let queues =
         Queues { webhooks: clients.queue("WEBHOOK_QUEUE_URL")?, parked: clients.queue("PARKED_QUEUE_URL")? };
     let fanout = StreamFanout::new(clients.store().await?, clients.sockets()?, queues, Clock::system());

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use agent_management::event::Tail;
+use agent_management::event::{REMEMBERED_MAX, Tail};
 use agent_management::id::TenantId;
 use agent_management::webhook::Endpoint;
 use jiff::Timestamp;
@@ -28,10 +28,18 @@ impl Memory {
         locked(&self.tails).remove(tenant)
     }
 
+    /// Keeps what is known of the end of a tenant's log, and forgets the others' where all of them
+    /// would remember more than an environment has room for.
     pub fn keep_tail(&self, tenant: &TenantId, tail: Tail) {
-        if !tail.is_too_large() {
-            keep(&self.tails, tenant, tail);
+        if tail.remembered() > REMEMBERED_MAX {
+            return;
         }
+        let mut tails = locked(&self.tails);
+        let remembered: usize = tails.values().map(Tail::remembered).sum();
+        if tails.len() >= TENANTS_MAX || remembered + tail.remembered() > REMEMBERED_MAX {
+            tails.clear();
+        }
+        tails.insert(tenant.clone(), tail);
     }
 
     /// The tenant's endpoints, if they were read a moment ago.

@@ -11,7 +11,7 @@ use websocket::WebSocket;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
-    let clients = lambda::Clients::from_env().await;
+    let clients = lambda::Clients::from_env()?;
     let tiers = Arc::new(Tiers::embedded()?);
     let websocket = WebSocket::new(clients.store().await?, clients.sockets()?, tiers, Clock::system());
     let websocket = &websocket;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use agent_management::clock::Clock;
 use agent_management::http::cors::Cors;
 use agent_management::id::TenantId;
+use agent_management::lambda::log_filter;
 use agent_management::tenant;
 use agent_management::tier::Overrides;
 use axum::body::{Body, to_bytes};
@@ -19,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
@@ -122,10 +126,8 @@ impl Running {
 }
 
 fn init_tracing() {
-    use tracing_subscriber::EnvFilter;
-
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(log_filter(LevelFilter::WARN)).with(lines).init();
 }
 
 /// The folder of the table and the key, held by one process at a time.

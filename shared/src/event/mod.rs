@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use body::{AuditEntry, AuditValue, EventBody, EventsPage, LoggedEvent, body, logged};
 pub use change::{Change, audit_values, of_agent, resynced};
-pub use tail::{SETTLED_AFTER, Tail};
+pub use tail::{REMEMBERED_MAX, SETTLED_AFTER, Tail};
 
 use crate::error::{Error, Result};
 use crate::id::{TenantId, UserId};

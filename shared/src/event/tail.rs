@@ -7,15 +7,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Event, EventId};
+use super::Event;
+use crate::id::digest;
 
 /// After how long a segment that someone else appended counts as pushed: more than an invocation
 /// that appended it can last.
 pub const SETTLED_AFTER: Duration = Duration::from_mins(2);
 /// How much longer than needed a tail is kept.
 const KEPT: Duration = Duration::from_mins(1);
-/// The most events that a tail remembers.
-const REMEMBERED_MAX: usize = 100_000;
+/// The most events that all tails of an environment together remember: about 5 MB.
+pub const REMEMBERED_MAX: usize = 100_000;
+
+/// An event's id, in sixteen bytes instead of forty and a place of their own: an environment remembers
+/// a hundred thousand.
+type Key = [u8; 16];
+
+fn key(event: &Event) -> Key {
+    digest(&[&event.entity, &event.rev.to_string()])
+}
 
 /// A segment, as far as a tail remembers it.
 #[derive(Debug, Clone)]
@@ -33,7 +42,7 @@ pub struct Tail {
     /// Every segment appended since is remembered.
     since: Timestamp,
     segments: Vec<Segment>,
-    numbers: HashMap<EventId, u64>,
+    numbers: HashMap<Key, u64>,
 }
 
 impl Tail {
@@ -55,7 +64,7 @@ impl Tail {
 
     /// The number of an event, if it is in a segment that is remembered.
     pub fn number(&self, event: &Event) -> Option<u64> {
-        self.numbers.get(&event.id()).copied()
+        self.numbers.get(&key(event)).copied()
     }
 
     /// Remembers a segment, in any order.
@@ -66,7 +75,7 @@ impl Tail {
         let numbers = events.iter().zip(first..);
         let mut last = first;
         for (event, seq) in numbers {
-            self.numbers.insert(event.id(), seq);
+            self.numbers.insert(key(event), seq);
             last = seq;
         }
         self.next = self.next.max(last + 1);
@@ -119,9 +128,9 @@ impl Tail {
         }
     }
 
-    /// Whether it remembers more than it should, and had better be read anew.
-    pub fn is_too_large(&self) -> bool {
-        self.numbers.len() > REMEMBERED_MAX
+    /// How many events it remembers.
+    pub fn remembered(&self) -> usize {
+        self.numbers.len()
     }
 }
 

@@ -2,16 +2,28 @@
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::connection::post::Sockets;
 use crate::dynamo::Store;
 use crate::http::cors::{BadOrigin, Cors};
 use crate::queue::Queue;
+
+use super::tls::{self, Roots};
+
+/// Variables that every SDK of AWS reads: another endpoint for one service.
+const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+const SQS_URL: &str = "AWS_ENDPOINT_URL_SQS";
 
 /// How long the first call to the table may take, which nobody waits for but the start.
 const WARM_UP_MAX: Duration = Duration::from_secs(2);
@@ -28,25 +40,51 @@ pub struct MissingVariable(pub &'static str);
 /// The clients of a function: one configuration, one connection pool, one TLS stack.
 #[derive(Debug)]
 pub struct Clients {
-    config: aws_config::SdkConfig,
+    config: SdkConfig,
 }
 
 impl Clients {
-    /// In the environment's region and with its credentials.
-    pub async fn from_env() -> Self {
-        let http_client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
+    /// In the environment's region and with its credentials, which Lambda sets for as long as the
+    /// environment lives. There is no other way to find them here: a binary has no room for the rest.
+    ///
+    /// # Errors
+    /// [`MissingVariable`].
+    pub fn from_env() -> Result<Self, MissingVariable> {
+        let region = required("AWS_REGION")?;
+        let is_set = |name: &str| std::env::var_os(name).is_some();
+        let has_own_endpoint = ["AWS_ENDPOINT_URL", DYNAMODB_URL, SQS_URL].into_iter().any(is_set);
+        let roots = Roots::of(&region, has_own_endpoint, is_set("SSL_CERT_FILE"));
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client)
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            std::env::var("AWS_SESSION_TOKEN").ok(),
+            None,
+            "environment",
+        );
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(tls::http_client(roots))
             .timeout_config(timeouts)
-            .load()
-            .await;
-        Self { config }
+            .retry_config(RetryConfig::standard())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .build();
+        Ok(Self { config })
+    }
+
+    /// The configuration of a service's client, whose endpoint may be another than AWS's: the variables
+    /// are those that every SDK reads.
+    fn of(&self, endpoint_variable: &str) -> SdkConfig {
+        let endpoint = std::env::var(endpoint_variable).or_else(|_| std::env::var("AWS_ENDPOINT_URL"));
+        let mut config = self.config.to_builder();
+        config.set_endpoint_url(endpoint.ok());
+        config.build()
     }
 
     /// The table that `TABLE_NAME` names, with a connection open: one read at the start, which has a
@@ -55,7 +93,8 @@ impl Clients {
     /// # Errors
     /// [`MissingVariable`].
     pub async fn store(&self) -> Result<Store, MissingVariable> {
-        let store = Store::new(aws_sdk_dynamodb::Client::new(&self.config), required("TABLE_NAME")?);
+        let store =
+            Store::new(aws_sdk_dynamodb::Client::new(&self.of(DYNAMODB_URL)), required("TABLE_NAME")?);
         let _ = tokio::time::timeout(WARM_UP_MAX, store.ping()).await;
         Ok(store)
     }
@@ -65,7 +104,7 @@ impl Clients {
     /// # Errors
     /// [`MissingVariable`].
     pub fn queue(&self, variable: &'static str) -> Result<Queue, MissingVariable> {
-        Ok(Queue::new(aws_sdk_sqs::Client::new(&self.config), required(variable)?))
+        Ok(Queue::new(aws_sdk_sqs::Client::new(&self.of(SQS_URL)), required(variable)?))
     }
 
     /// The sockets of the API whose `@connections` are below `CONNECTIONS_URL`.
@@ -91,7 +130,7 @@ fn required(name: &'static str) -> Result<String, MissingVariable> {
 /// # Errors
 /// [`MissingVariable`].
 pub async fn store_from_env() -> Result<Store, MissingVariable> {
-    Clients::from_env().await.store().await
+    Clients::from_env()?.store().await
 }
 
 /// The origins that `CORS_ORIGINS` lists, separated by commas; none where it is not set.
@@ -103,23 +142,15 @@ pub fn cors_from_env() -> Result<Cors, BadOrigin> {
     Cors::admitting(listed.split(',').map(str::trim).filter(|origin| !origin.is_empty()))
 }
 
-/// A connector for https, with the one TLS stack of the service.
-pub fn https_connector() -> SharedHttpConnector {
-    let connector = aws_smithy_http_client::Connector::builder()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build();
-    SharedHttpConnector::new(connector)
-}
-
 /// Logs as JSON lines on standard output, at the level that `RUST_LOG` names or `info`.
 pub fn init_tracing() {
-    use tracing_subscriber::EnvFilter;
+    let lines = tracing_subscriber::fmt::layer().json().with_current_span(false).with_target(false);
+    tracing_subscriber::registry().with(log_filter(LevelFilter::INFO)).with(lines).init();
+}
 
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_current_span(false)
-        .with_target(false)
-        .init();
+/// What is logged: what `RUST_LOG` says (a level, or levels by module as in `warn,webhooks=debug`), or
+/// `default`.
+pub fn log_filter(default: LevelFilter) -> Targets {
+    let directives = std::env::var("RUST_LOG").ok().and_then(|directives| directives.parse().ok());
+    directives.unwrap_or_else(|| Targets::new().with_default(default))
 }

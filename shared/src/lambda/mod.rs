@@ -3,5 +3,7 @@
 
 mod init;
 pub mod rest;
+mod tls;
 
-pub use init::{Clients, MissingVariable, cors_from_env, https_connector, init_tracing, store_from_env};
+pub use init::{Clients, MissingVariable, cors_from_env, init_tracing, log_filter, store_from_env};
+pub use tls::https_connector;

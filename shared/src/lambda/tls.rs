@@ -1,0 +1,75 @@
+//! The one TLS stack, and whom it trusts.
+//!
+//! AWS's endpoints are issued by Amazon Trust Services, whose five roots are part of the binary: reading
+//! the system's hundred and more took two thirds of a cold start
+//! (`docs/decisions/0009-small-and-quick-binaries.md`). Anything else is judged by the system's.
+
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+
+/// All five that a trust store of one's own is to have, by <https://www.amazontrust.com/repository/>.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// Partitions whose endpoints others issue, by how their regions begin.
+const OTHER_ISSUERS: [&str; 4] = ["cn-", "us-iso", "us-isob", "eu-isoe"];
+
+const PROVIDER: Provider = Provider::Rustls(CryptoMode::Ring);
+
+/// Whom the calls to AWS trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roots {
+    Amazon,
+    /// The system's, or those of the file that `SSL_CERT_FILE` names.
+    System,
+}
+
+impl Roots {
+    /// For the endpoints of `region`. With an endpoint of someone's own, or certificates of theirs, the
+    /// system decides: so does whoever has to get by without a new release.
+    pub(super) fn of(region: &str, has_own_endpoint: bool, has_own_certificates: bool) -> Self {
+        let is_others = OTHER_ISSUERS.iter().any(|beginning| region.starts_with(beginning));
+        if has_own_endpoint || has_own_certificates || is_others { Self::System } else { Self::Amazon }
+    }
+
+    fn trust_store(self) -> TrustStore {
+        match self {
+            Self::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+            Self::System => TrustStore::default(),
+        }
+    }
+}
+
+/// A client for AWS's endpoints.
+pub(super) fn http_client(roots: Roots) -> SharedHttpClient {
+    let context = TlsContext::builder().with_trust_store(roots.trust_store()).build();
+    let context = context.expect("a trust store alone is a context");
+    aws_smithy_http_client::Builder::new().tls_provider(PROVIDER).tls_context(context).build_https()
+}
+
+/// A connector for https, to whoever the system trusts.
+pub fn https_connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(aws_smithy_http_client::Connector::builder().tls_provider(PROVIDER).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_made_of_either() {
+        // Both parse what they trust: a root that is none would panic here.
+        let _ = (http_client(Roots::Amazon), http_client(Roots::System));
+        let begin = AMAZON_ROOTS.windows(27).filter(|text| text == b"-----BEGIN CERTIFICATE-----");
+        assert_eq!(begin.count(), 5);
+    }
+
+    #[test]
+    fn amazon_s_roots_are_for_amazon_s_endpoints() {
+        assert_eq!(Roots::of("eu-west-1", false, false), Roots::Amazon);
+        assert_eq!(Roots::of("us-gov-west-1", false, false), Roots::Amazon);
+        assert_eq!(Roots::of("cn-north-1", false, false), Roots::System);
+        assert_eq!(Roots::of("eu-west-1", true, false), Roots::System);
+        assert_eq!(Roots::of("eu-west-1", false, true), Roots::System);
+    }
+}
