@@ -39,8 +39,7 @@ fn variable(name: &str) -> String {
 }
 
 async fn answered(handler: &impl Handler, name: &str) -> Value {
-    let answer = rest::answer(handler, read(name), lambda_runtime::Context::default()).await;
-    answer.expect("an answer")
+    rest::answer(handler, read(name)).await
 }
 
 #[tokio::test]

@@ -51,9 +51,11 @@ impl Clients {
     /// [`MissingVariable`].
     pub fn from_env() -> Result<Self, MissingVariable> {
         let region = required("AWS_REGION")?;
-        let is_set = |name: &str| std::env::var_os(name).is_some();
-        let has_own_endpoint = ["AWS_ENDPOINT_URL", DYNAMODB_URL, SQS_URL].into_iter().any(is_set);
-        let roots = Roots::of(&region, has_own_endpoint, is_set("SSL_CERT_FILE"));
+        // One without TLS, as on one machine, is a matter of no roots.
+        let is_https = |name: &str| std::env::var(name).is_ok_and(|url| url.starts_with("https:"));
+        let has_own_endpoint = ["AWS_ENDPOINT_URL", DYNAMODB_URL, SQS_URL].into_iter().any(is_https);
+        let has_own_certificates = std::env::var_os("SSL_CERT_FILE").is_some();
+        let roots = Roots::of(&region, has_own_endpoint, has_own_certificates);
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)

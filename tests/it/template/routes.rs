@@ -95,6 +95,15 @@ fn the_authorizer_s_answer_is_kept_for_a_minute_under_the_token() {
 }
 
 #[test]
+fn the_routes_are_there_once() {
+    let [(_, deployment)] = resources_of("AWS::ApiGateway::Deployment")[..] else { panic!("one deployment") };
+    assert!(deployment["Properties"]["StageName"].is_null(), "a stage that nobody asked for");
+    let [(_, stage)] = resources_of("AWS::ApiGateway::Stage")[..] else { panic!("one stage") };
+    assert_eq!(stage["Properties"]["StageName"], "live");
+    assert_eq!(stage["Properties"]["TracingEnabled"], true);
+}
+
+#[test]
 fn bodies_reach_the_functions_as_the_bytes_that_they_are() {
     assert_eq!(body()["x-amazon-apigateway-binary-media-types"], json!(["*/*"]));
 }

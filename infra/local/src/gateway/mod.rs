@@ -27,7 +27,6 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
-use lambda_runtime::Context;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
@@ -125,10 +124,9 @@ impl Gateway {
         let json = event::proxy(&request, route, &params, caller, request_id, self.clock.now());
         let event: ApiGatewayProxyRequest = serde_json::from_slice(&json).map_err(|error| failed(&error))?;
         let answer = match route.operation.function() {
-            Function::Agents => rest::answer(&self.functions.agents, event, Context::default()).await,
-            Function::Webhooks => rest::answer(&self.functions.webhooks, event, Context::default()).await,
+            Function::Agents => rest::answer(&self.functions.agents, event).await,
+            Function::Webhooks => rest::answer(&self.functions.webhooks, event).await,
         };
-        let answer = answer.map_err(|error| failed(error.as_ref()))?;
         let answer: ApiGatewayProxyResponse =
             serde_json::from_value(answer).map_err(|error| failed(&error))?;
         response(answer)
