@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
 
@@ -53,9 +54,12 @@ def main():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://code/" + resource["Properties"]["CodeUri"]
     # By way of JSON, which has no aliases: what two places share in YAML must not change in both.
-    template = json.loads(json.dumps(template))
-    transformed = included(transform(template, PARAMETERS, NoManagedPolicies()))
-    print(json.dumps({"Source": base64.b64encode(digest.digest()).decode(), **transformed}, indent=1, sort_keys=True))
+    template = included(json.loads(json.dumps(template)))
+    transformed = {"Source": base64.b64encode(digest.digest()).decode()}
+    transformed |= transform(template, PARAMETERS, NoManagedPolicies())
+    # SAM names each deployment of the API after the time.
+    text = json.dumps(transformed, indent=1, sort_keys=True)
+    print(re.sub(r"[0-9a-f]{40}", "…", re.sub(r"RestApiDeployment[0-9a-f]{10}", "RestApiDeployment", text)))
 
 
 main()

@@ -136,7 +136,9 @@ impl Context {
         if is_its_own {
             return;
         }
-        let request_id = answer.header("x-request-id").unwrap_or_default();
+        // What API Gateway answers by itself has its id under a name of Amazon's only.
+        let amazon_s = answer.header("x-amzn-requestid").filter(|_| self.kind() == Kind::Aws);
+        let request_id = answer.header("x-request-id").or(amazon_s).unwrap_or_default();
         assert!(!request_id.is_empty(), "no x-request-id: {answer}");
         if answer.status < 400 {
             return;

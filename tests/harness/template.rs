@@ -49,6 +49,16 @@ pub fn resources_of(kind: &str) -> Vec<(&'static str, &'static Value)> {
         .collect()
 }
 
+/// The functions, by the folders that they are in.
+///
+/// # Panics
+/// When the folder can't be read.
+pub fn functions() -> Vec<String> {
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).expect("functions");
+    let names = folders.map(|folder| folder.expect("readable").file_name().into_string().expect("a name"));
+    names.collect()
+}
+
 /// The logical id of a function, whose folder has its name: `StreamFanout` of `stream-fanout`.
 pub fn logical_id(function: &str) -> String {
     let words = function.split('-').map(|word| {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use harness::template::functions;
+
 /// Lines in a `main.rs`, which only wires.
 const MAIN_LINES_MAX: usize = 30;
 /// Lines in any source file: more than one concept by then.
@@ -114,11 +116,6 @@ const RULES: &[Rule] = &[
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").to_owned()
-}
-
-fn functions() -> Vec<String> {
-    let folders = std::fs::read_dir(workspace().join("functions")).expect("functions/");
-    folders.map(|folder| folder.expect("readable").file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn sources() -> Vec<Source> {

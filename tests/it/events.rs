@@ -10,7 +10,7 @@ use agent_management::tier::Tiers;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use harness::App;
-use harness::template::{resource, resources_of};
+use harness::template::{functions, logical_id, resource, resources_of};
 use local::sockets::sockets;
 use serde_json::{Value, json};
 use webhooks::Webhooks;
@@ -121,14 +121,11 @@ async fn the_fanout_answers_the_stream_and_the_schedule() {
 fn every_trigger_has_an_event() {
     let files = std::fs::read_dir(FOLDER).expect("a folder");
     let names = files.map(|file| file.expect("readable").file_name().into_string().expect("a name"));
-    let functions: BTreeSet<String> = names
+    let events_of: BTreeSet<String> = names
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
         .map(|name| name.split('.').next().unwrap_or_default().to_owned())
         .collect();
-    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).expect("functions");
-    let all: BTreeSet<String> =
-        folders.map(|folder| folder.expect("readable").file_name().into_string().expect("a name")).collect();
-    assert_eq!(functions, all);
+    assert_eq!(events_of, functions().into_iter().collect());
     for (_, route) in resources_of("AWS::ApiGatewayV2::Route") {
         let key = route["Properties"]["RouteKey"].as_str().expect("a key").trim_start_matches('$');
         assert_eq!(event(&format!("websocket.{key}"))["requestContext"]["routeKey"], format!("${key}"));
@@ -148,8 +145,8 @@ fn every_trigger_has_an_event() {
 #[test]
 fn what_the_functions_read_is_set_for_cargo_lambda() {
     let set: BTreeSet<String> = variables().into_iter().map(|(name, _)| name).collect();
-    for function in ["Agents", "Authorizer", "StreamFanout", "Webhooks", "Websocket"] {
-        let variables = &resource(function)["Properties"]["Environment"]["Variables"];
+    for function in functions() {
+        let variables = &resource(&logical_id(&function))["Properties"]["Environment"]["Variables"];
         for name in variables.as_object().expect("variables").keys() {
             let is_optional = ["CORS_ORIGINS", "JWKS_URL", "JWT_TENANT_CLAIM"].contains(&name.as_str());
             assert!(is_optional || set.contains(name), "events/local.env lacks {name} of {function}");

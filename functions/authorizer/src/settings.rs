@@ -15,8 +15,8 @@ pub struct Settings {
     pub keys: KeySource,
 }
 
-/// A setting is missing or can't be used.
-#[derive(Debug, thiserror::Error)]
+/// A setting is missing or can't be used. Lambda logs an error by its `Debug`, which is the text here.
+#[derive(thiserror::Error)]
 pub enum BadSettings {
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
@@ -26,6 +26,12 @@ pub enum BadSettings {
     Jwks(#[from] serde_json::Error),
     #[error("JWKS_URL is not an https URL")]
     JwksUrl,
+}
+
+impl std::fmt::Debug for BadSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Settings {

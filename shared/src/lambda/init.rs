@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::connection::post::Sockets;
 use crate::dynamo::Store;
-use crate::http::cors::{BadOrigin, Cors};
+use crate::http::cors::Cors;
 use crate::queue::Queue;
 
 use super::tls::{self, Roots};
@@ -32,10 +32,19 @@ const WARM_UP_MAX: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A variable that the function needs is not set.
-#[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not set")]
-pub struct MissingVariable(pub &'static str);
+/// Why a function does not start. Lambda logs an error by its `Debug`, which is the text here.
+#[derive(thiserror::Error)]
+#[error("the environment variable {variable} {reason}")]
+pub struct BadVariable {
+    variable: &'static str,
+    reason: String,
+}
+
+impl std::fmt::Debug for BadVariable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
 
 /// The clients of a function: one configuration, one connection pool, one TLS stack.
 #[derive(Debug)]
@@ -48,8 +57,8 @@ impl Clients {
     /// environment lives. There is no other way to find them here: a binary has no room for the rest.
     ///
     /// # Errors
-    /// [`MissingVariable`].
-    pub fn from_env() -> Result<Self, MissingVariable> {
+    /// [`BadVariable`].
+    pub fn from_env() -> Result<Self, BadVariable> {
         let region = required("AWS_REGION")?;
         // One without TLS, as on one machine, is a matter of no roots.
         let is_https = |name: &str| std::env::var(name).is_ok_and(|url| url.starts_with("https:"));
@@ -93,8 +102,8 @@ impl Clients {
     /// whole processor for it, spares the first request the handshake. What comes of it does not matter.
     ///
     /// # Errors
-    /// [`MissingVariable`].
-    pub async fn store(&self) -> Result<Store, MissingVariable> {
+    /// [`BadVariable`].
+    pub async fn store(&self) -> Result<Store, BadVariable> {
         let store =
             Store::new(aws_sdk_dynamodb::Client::new(&self.of(DYNAMODB_URL)), required("TABLE_NAME")?);
         let _ = tokio::time::timeout(WARM_UP_MAX, store.ping()).await;
@@ -104,16 +113,16 @@ impl Clients {
     /// The queue whose URL the variable has.
     ///
     /// # Errors
-    /// [`MissingVariable`].
-    pub fn queue(&self, variable: &'static str) -> Result<Queue, MissingVariable> {
+    /// [`BadVariable`].
+    pub fn queue(&self, variable: &'static str) -> Result<Queue, BadVariable> {
         Ok(Queue::new(aws_sdk_sqs::Client::new(&self.of(SQS_URL)), required(variable)?))
     }
 
     /// The sockets of the API whose `@connections` are below `CONNECTIONS_URL`.
     ///
     /// # Errors
-    /// [`MissingVariable`].
-    pub fn sockets(&self) -> Result<Sockets, MissingVariable> {
+    /// [`BadVariable`].
+    pub fn sockets(&self) -> Result<Sockets, BadVariable> {
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(&self.config)
             .endpoint_url(required("CONNECTIONS_URL")?)
             // Posts have a patience of their own.
@@ -123,25 +132,29 @@ impl Clients {
     }
 }
 
-fn required(name: &'static str) -> Result<String, MissingVariable> {
-    std::env::var(name).map_err(|_| MissingVariable(name))
+fn required(name: &'static str) -> Result<String, BadVariable> {
+    std::env::var(name).map_err(|_| BadVariable { variable: name, reason: "is not set".to_owned() })
 }
 
 /// The table that `TABLE_NAME` names, in the environment's region and with its credentials.
 ///
 /// # Errors
-/// [`MissingVariable`].
-pub async fn store_from_env() -> Result<Store, MissingVariable> {
+/// [`BadVariable`].
+pub async fn store_from_env() -> Result<Store, BadVariable> {
     Clients::from_env()?.store().await
 }
 
 /// The origins that `CORS_ORIGINS` lists, separated by commas; none where it is not set.
 ///
 /// # Errors
-/// [`BadOrigin`].
-pub fn cors_from_env() -> Result<Cors, BadOrigin> {
+/// [`BadVariable`].
+pub fn cors_from_env() -> Result<Cors, BadVariable> {
     let listed = std::env::var("CORS_ORIGINS").unwrap_or_default();
-    Cors::admitting(listed.split(',').map(str::trim).filter(|origin| !origin.is_empty()))
+    let origins = listed.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    Cors::admitting(origins).map_err(|error| BadVariable {
+        variable: "CORS_ORIGINS",
+        reason: format!("is not a list of origins: {error}"),
+    })
 }
 
 /// Logs as JSON lines on standard output, at the level that `RUST_LOG` names or `info`.

@@ -5,5 +5,5 @@ mod init;
 pub mod rest;
 mod tls;
 
-pub use init::{Clients, MissingVariable, cors_from_env, init_tracing, log_filter, store_from_env};
+pub use init::{BadVariable, Clients, cors_from_env, init_tracing, log_filter, store_from_env};
 pub use tls::https_connector;

@@ -37,7 +37,7 @@ pub async fn answer(handler: &impl Handler, mut event: ApiGatewayProxyRequest) -
     keep_every_header(&mut event);
     let mut request = Request::from(LambdaRequest::ApiGatewayV1(event));
     request.extensions_mut().insert(base_path);
-    proxy_answer(handler.handle(request).await)
+    proxy_answer(Box::pin(handler.handle(request)).await)
 }
 
 fn proxy_answer(response: Response<Body>) -> Value {

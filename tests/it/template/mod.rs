@@ -12,13 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 use harness::template::template;
 use sha2::{Digest, Sha256};
 
-/// The functions by the folders that they are in.
-fn functions() -> Vec<String> {
-    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).expect("functions");
-    let names = folders.map(|folder| folder.expect("readable").file_name().into_string().expect("a name"));
-    names.collect()
-}
-
 #[test]
 fn the_transformed_template_is_of_today() {
     let mut digest = Sha256::new();

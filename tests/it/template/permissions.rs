@@ -8,12 +8,10 @@ use agent_management::connection::{Connection, Subscription, store as connection
 use agent_management::event::Filter;
 use agent_management::id::EndpointId;
 use agent_management::webhook::{self, Endpoint};
-use harness::template::{Grant, grants, resource, resources_of};
+use harness::template::{Grant, functions, grants, resource, resources_of};
 use harness::{App, TENANT, an_agent};
 use http::{Method, Request};
 use serde_json::json;
-
-use super::functions;
 
 /// What Lambda does in the function's name, as its documentation asks, and nobody's code.
 const LAMBDAS: &[(&str, &str)] = &[

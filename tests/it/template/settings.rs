@@ -6,13 +6,11 @@ use std::time::Duration;
 use agent_management::connection::RESUME_MAX_S;
 use agent_management::dynamo::keys;
 use agent_management::event::SETTLED_AFTER;
-use harness::template::{logical_id, resource, resources_of, template};
+use harness::template::{functions, logical_id, resource, resources_of, template};
 use local::host::{FANOUT, FANOUT_PATTERN};
 use local::schedule::RECONCILE_EVERY;
 use local::table::table_definition;
 use serde_json::{Value, json};
-
-use super::functions;
 
 fn properties(logical_id: &str) -> &'static Value {
     &resource(logical_id)["Properties"]
@@ -86,6 +84,7 @@ fn the_reconciler_runs_as_often_as_on_one_machine() {
     let schedule = &schedule["Properties"];
     assert_eq!(RECONCILE_EVERY.as_hours(), 1);
     assert_eq!(schedule["ScheduleExpression"], "rate(1 hour)");
+    assert!(schedule["Name"].is_null(), "a second stack would have the same");
     assert_eq!(schedule["Target"]["Arn"], json!({"Fn::GetAtt": ["StreamFanout", "Arn"]}));
     let input: Value =
         serde_json::from_str(schedule["Target"]["Input"].as_str().expect("an input")).expect("JSON");
@@ -114,6 +113,10 @@ fn every_function_is_built_the_same_way_traced_and_logs_to_a_group_that_forgets(
         assert_eq!(
             (&properties["Runtime"], &properties["Handler"]),
             (&json!("provided.al2023"), &json!("bootstrap"))
+        );
+        assert!(
+            properties["Timeout"].as_u64() >= Some(10),
+            "{function} has SAM's 3 seconds, or fewer than its calls"
         );
         assert_eq!(properties["Architectures"], json!([{"Ref": "Architecture"}]), "{function}");
         assert_eq!(properties["TracingConfig"], json!({"Mode": "Active"}), "{function}");

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use harness::template::{logical_id, resource};
-
-use super::functions;
+use harness::template::{functions, logical_id, resource};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
