@@ -62,6 +62,11 @@ impl Context {
         }))
     }
 
+    /// An origin whose pages may call the service, if one is known.
+    pub fn origin(&self) -> Option<&str> {
+        self.0.target.origin.as_deref()
+    }
+
     pub fn kind(&self) -> Kind {
         self.0.target.kind
     }
@@ -164,9 +169,12 @@ impl Context {
             return link.to_owned();
         }
         if self.kind() == Kind::StandIn {
-            // Its URLs begin otherwise than those that it tells the functions.
-            let at = ["/v1/", "/problems/"].iter().find_map(|part| link.find(part));
-            return format!("{}{}", self.0.target.rest_url, &link[at.or(link.rfind('/')).unwrap_or(0)..]);
+            // Its URLs have more before the stage, which every link has.
+            let rest_url = &self.0.target.rest_url;
+            let stage = &rest_url[rest_url.rfind('/').unwrap_or_default()..];
+            let own =
+                link.strip_prefix(stage).unwrap_or_else(|| panic!("{link} does not begin with {stage}"));
+            return format!("{rest_url}{own}");
         }
         let path_at = answer.url.match_indices('/').nth(2).map_or(answer.url.len(), |(at, _)| at);
         let folder_at = answer.url.rfind('/').unwrap_or_default() + 1;

@@ -35,6 +35,9 @@ const _: () = {
     assert!(all[0] <= 10 && all[1] <= 10 && all[2] <= 10);
 };
 
+/// What the suite's own host admits.
+const ORIGIN: &str = "https://app.example.com";
+
 /// A running service.
 #[derive(Debug)]
 pub struct Target {
@@ -42,6 +45,8 @@ pub struct Target {
     /// Without `/v1`, and without a slash at the end; it may have a path.
     pub rest_url: String,
     pub ws_url: String,
+    /// An origin whose pages it admits, if one is known.
+    pub origin: Option<String>,
     /// Answers `{tenant, user?, scopes?, ttl_s?}` with `{token}`.
     pub token_url: String,
 }
@@ -62,9 +67,9 @@ impl Target {
                 Ok((Self::stack(&file, token_url)?, None))
             }
             (None, None) => {
-                let host = Listening::start().await;
+                let host = Listening::start_admitting(ORIGIN).await;
                 let target = Self::local(&host.host.base_url).await?;
-                Ok((target, Some(host)))
+                Ok((Self { origin: Some(ORIGIN.to_owned()), ..target }, Some(host)))
             }
         }
     }
@@ -81,6 +86,7 @@ impl Target {
             kind: Kind::Local,
             rest_url: about.text("/rest_url"),
             ws_url: about.text("/ws_url"),
+            origin: variable("BLACK_BOX_ORIGIN"),
             token_url: format!("{url}/_local/token"),
         })
     }
@@ -96,7 +102,7 @@ impl Target {
         let named = |key| output(key).ok_or_else(|| format!("{file}: no output {key}"));
         let (rest_url, ws_url) = (named("RestUrl")?, named("WebSocketUrl")?);
         let kind = if rest_url.contains("/_aws/execute-api/") { Kind::StandIn } else { Kind::Aws };
-        Ok(Self { kind, rest_url, ws_url, token_url })
+        Ok(Self { kind, rest_url, ws_url, origin: variable("BLACK_BOX_ORIGIN"), token_url })
     }
 }
 

@@ -201,8 +201,18 @@ pub struct Listening {
 
 impl Listening {
     pub async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// The same, for scripts of this origin too.
+    pub async fn start_admitting(origin: &str) -> Self {
+        Self::start_with(vec![origin.to_owned()]).await
+    }
+
+    async fn start_with(cors_origins: Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let host = start(&options(folder.path(), 0)).await.expect("it starts");
+        let options = Options { cors_origins, ..options(folder.path(), 0) };
+        let host = start(&options).await.expect("it starts");
         Self { folder, host }
     }
 

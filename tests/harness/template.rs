@@ -80,6 +80,9 @@ pub fn grants(function: &str) -> BTreeSet<Grant> {
     let statements = policy["PolicyDocument"]["Statement"].as_array().expect("statements");
     let mut grants = BTreeSet::new();
     for statement in statements {
+        // A condition would make it less than what is read here.
+        let members: Vec<&String> = statement.as_object().expect("a statement").keys().collect();
+        assert_eq!(members, ["Action", "Effect", "Resource"]);
         assert_eq!(statement["Effect"], "Allow");
         for action in each(&statement["Action"]) {
             for resource in each(&statement["Resource"]) {

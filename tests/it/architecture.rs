@@ -209,3 +209,12 @@ fn satisfies(expression: &str, is_accepted: &impl Fn(&str) -> bool) -> bool {
     }
     flat.split(" OR ").flat_map(|term| term.split('/')).any(is_accepted)
 }
+
+#[test]
+fn a_panic_costs_a_request_and_not_the_environment() {
+    let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).expect("a manifest");
+    let release = manifest.split("[profile.release]").nth(1).expect("a profile");
+    let release = release.split("\n[").next().unwrap_or_default();
+    // cargo-lambda has panics abort where the profile says nothing.
+    assert!(release.contains("panic = \"unwind\""), "{release}");
+}

@@ -36,6 +36,10 @@ pub struct Keys {
     known: Mutex<Known>,
 }
 
+/// No key set could be read yet, so nothing can be said of any token.
+#[derive(Debug)]
+pub(crate) struct NoKeySet;
+
 #[derive(Debug)]
 struct Known {
     set: Arc<JwkSet>,
@@ -58,7 +62,10 @@ impl Keys {
     }
 
     /// The key that `kid` names. Without a `kid`, the only key there is.
-    pub(crate) async fn find(&self, kid: Option<&str>, now: Timestamp) -> Option<Jwk> {
+    ///
+    /// # Errors
+    /// [`NoKeySet`].
+    pub(crate) async fn find(&self, kid: Option<&str>, now: Timestamp) -> Result<Option<Jwk>, NoKeySet> {
         let mut known = self.known.lock().await;
         let is_older = |at: Option<Timestamp>, than: Duration| {
             at.is_none_or(|at| now.duration_since(at).unsigned_abs() >= than)
@@ -75,7 +82,10 @@ impl Keys {
                 known.fetched_at = Some(now);
             }
         }
-        pick(&known.set, kid)
+        if known.fetched_at.is_none() {
+            return Err(NoKeySet);
+        }
+        Ok(pick(&known.set, kid))
     }
 }
 

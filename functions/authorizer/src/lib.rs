@@ -55,8 +55,8 @@ impl Authorizer {
     /// The answer to API Gateway: a policy with the caller as its context.
     ///
     /// # Errors
-    /// [`Unauthorized`], on which API Gateway answers 401, for a token that is refused; the
-    /// database's errors, on which it answers 500.
+    /// [`Unauthorized`], on which API Gateway answers 401, for a token that is refused; the database's
+    /// errors and the lack of a key set, on which it answers what the API says of a failed authorizer: 503.
     pub async fn authorize(
         &self,
         event: ApiGatewayCustomAuthorizerRequestTypeRequest,
@@ -106,13 +106,16 @@ impl Authorizer {
     /// The caller whom an `Authorization` header names.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] with a reason that holds nothing of the token.
+    /// [`Error::Unauthorized`] with a reason that holds nothing of the token; [`Error::Unavailable`] while
+    /// there is no key to judge it by.
     pub async fn identify(&self, authorization: &str) -> Result<Caller, Error> {
         let token = bearer(authorization).ok_or(Error::Unauthorized("not a bearer token"))?;
         let now = self.clock.now();
-        let claims = token::verify(token, &self.settings, &self.keys, now)
-            .await
-            .map_err(|refusal| Error::Unauthorized(refusal.reason()))?;
+        let claims =
+            token::verify(token, &self.settings, &self.keys, now).await.map_err(|refusal| match refusal {
+                Refusal::NoKeySet => Error::Unavailable(refusal.reason().into()),
+                refused => Error::Unauthorized(refused.reason()),
+            })?;
         let entitlements = self.entitlements(&claims.tenant).await?;
         Ok(Caller {
             tenant: claims.tenant,

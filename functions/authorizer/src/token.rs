@@ -35,6 +35,8 @@ pub enum Refusal {
     /// It has a critical header that we do not know (RFC 7515 §4.1.11).
     Critical,
     UnknownKey,
+    /// There are no keys to judge it by.
+    NoKeySet,
     Signature,
     Issuer,
     Audience,
@@ -52,6 +54,7 @@ impl Refusal {
             Self::OwnKey => "the token brings its own key",
             Self::Critical => "unknown critical header",
             Self::UnknownKey => "unknown key",
+            Self::NoKeySet => "the key set can't be read",
             Self::Signature => "wrong signature",
             Self::Issuer => "wrong issuer",
             Self::Audience => "wrong audience",
@@ -94,7 +97,8 @@ pub async fn verify(
         _ => Refusal::Malformed,
     })?;
     check_header(&header)?;
-    let key = keys.find(header.kid.as_deref(), now).await.ok_or(Refusal::UnknownKey)?;
+    let key = keys.find(header.kid.as_deref(), now).await.map_err(|_| Refusal::NoKeySet)?;
+    let key = key.ok_or(Refusal::UnknownKey)?;
     if algorithm_of(&key) != Some(header.alg) {
         return Err(Refusal::Algorithm);
     }

@@ -16,10 +16,15 @@ impl BasePath {
             return (Self::default(), path.to_owned());
         };
         let whole = whole.strip_suffix('/').unwrap_or(whole);
-        let base = last(whole, count).map_or(before, |(before, _)| before);
+        let base = last(whole, count).map_or(before, |(before, _)| before).trim_end_matches('/');
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-        let is_harmless = base.bytes().all(is_plain) && !base.starts_with("//");
+        let is_harmless = base.bytes().all(is_plain) && !base.contains("//");
         (Self(if is_harmless { base.to_owned() } else { String::new() }), own.to_owned())
+    }
+
+    /// What the paths of an API description are appended to.
+    pub fn server(&self) -> &str {
+        if self.0.is_empty() { "/" } else { &self.0 }
     }
 
     /// A link to `path` of this service.
@@ -65,11 +70,16 @@ mod tests {
         // Nothing that another host could be read from, or that no header can hold.
         assert_eq!(split("/v1/agents", "//evil/v1/agents", "//evil/v1/agents"), told("", "/v1/agents"));
         assert_eq!(split("/v1/agents", "/\n/v1/agents", "/\n/v1/agents"), told("", "/v1/agents"));
+        assert_eq!(split("/v1/agents", "//v1/agents", "//v1/agents"), told("", "/v1/agents"));
+        assert_eq!(split("/v1/agents", "/v1/agents", "/live//v1/agents"), told("/live", "/v1/agents"));
+        assert_eq!(split("/v1/agents", "/v1/agents", "/a//b/v1/agents"), told("", "/v1/agents"));
     }
 
     #[test]
     fn a_link_has_the_base_path() {
         assert_eq!(BasePath::split("/a", "/a", "/prod/a").0.link("/problems/x"), "/prod/problems/x");
         assert_eq!(BasePath::default().link("/problems/x"), "/problems/x");
+        assert_eq!(BasePath::default().server(), "/");
+        assert_eq!(BasePath::split("/a", "/a", "/prod/a").0.server(), "/prod");
     }
 }

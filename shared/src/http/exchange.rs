@@ -37,7 +37,8 @@ pub async fn serve<F: Future<Output = Result<Reply>>>(
     now: Timestamp,
     dispatch: impl FnOnce(Call) -> F,
 ) -> Response<Body> {
-    if let Some(preflight) = cors.preflight(&request) {
+    if let Some(mut preflight) = cors.preflight(&request) {
+        name(&request_id(&request), preflight.headers_mut());
         return preflight;
     }
     let origin = request.headers().get(ORIGIN).cloned();
@@ -51,13 +52,27 @@ pub async fn serve<F: Future<Output = Result<Reply>>>(
     answer
 }
 
+/// What API Gateway calls the request.
+fn request_id(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// Every answer says which request it is of.
+fn name(request_id: &str, headers: &mut HeaderMap) {
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(&REQUEST_ID, request_id);
+    }
+}
+
 /// Accepts `request` for `function`, or says why not.
 fn open(function: Function, request: Request, now: Timestamp) -> (Exchange, Result<Call, Problem>) {
-    let (request_id, caller) = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => {
-            (context.request_id.clone().unwrap_or_default(), Caller::from_context(&context.authorizer.fields))
-        }
-        _ => (String::new(), None),
+    let request_id = request_id(&request);
+    let caller = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => Caller::from_context(&context.authorizer.fields),
+        _ => None,
     };
     let base_path = request.extensions().get::<BasePath>().cloned().unwrap_or_default();
     let mut exchange =
@@ -129,9 +144,7 @@ impl Exchange {
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        if let Ok(request_id) = HeaderValue::from_str(&self.request_id) {
-            headers.insert(&REQUEST_ID, request_id);
-        }
+        name(&self.request_id, &mut headers);
         let mut response = Response::new(if body.is_empty() { Body::Empty } else { Body::Text(body) });
         *response.status_mut() = status;
         *response.headers_mut() = headers;

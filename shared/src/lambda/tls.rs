@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// Partitions whose endpoints others issue, by how their regions begin.
-const OTHER_ISSUERS: [&str; 4] = ["cn-", "us-iso", "us-isob", "eu-isoe"];
+const OTHER_ISSUERS: [&str; 3] = ["cn-", "us-iso", "eu-iso"];
 
 const PROVIDER: Provider = Provider::Rustls(CryptoMode::Ring);
 
@@ -68,7 +68,9 @@ mod tests {
     fn amazon_s_roots_are_for_amazon_s_endpoints() {
         assert_eq!(Roots::of("eu-west-1", false, false), Roots::Amazon);
         assert_eq!(Roots::of("us-gov-west-1", false, false), Roots::Amazon);
-        assert_eq!(Roots::of("cn-north-1", false, false), Roots::System);
+        for others in ["cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1"] {
+            assert_eq!(Roots::of(others, false, false), Roots::System);
+        }
         assert_eq!(Roots::of("eu-west-1", true, false), Roots::System);
         assert_eq!(Roots::of("eu-west-1", false, true), Roots::System);
     }

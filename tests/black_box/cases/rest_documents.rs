@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         case!(the_openapi_document_describes_this_server),
         case!(every_problem_that_is_documented_has_a_page),
         case!(scripts_of_another_origin_read_nothing),
+        case!(scripts_of_an_admitted_origin_read_everything),
     ]
 }
 
@@ -63,7 +64,11 @@ async fn the_openapi_document_describes_this_server(context: &Context) {
     assert!(openapi::operations(&document).len() > 20, "{} paths", document["paths"]);
     let server = document.pointer("/servers/0/url").and_then(|url| url.as_str()).expect("a server");
     let server = context.follow(&answer, server);
-    context.anyone().get(&format!("{server}health/live")).send().await.expect(200);
+    assert!(
+        !server.ends_with('/') || server.matches('/').count() == 3,
+        "{server} and a path have two slashes"
+    );
+    context.anyone().get(&format!("{}/health/live", server.trim_end_matches('/'))).send().await.expect(200);
 }
 
 async fn every_problem_that_is_documented_has_a_page(context: &Context) {
@@ -81,6 +86,22 @@ async fn every_problem_that_is_documented_has_a_page(context: &Context) {
         assert!(page.contains(code), "{page}");
     }
     anyone.get("/problems/robots").send().await.problem(404, "not_found");
+}
+
+/// Where no origin is known to be admitted, this is one that is not.
+async fn scripts_of_an_admitted_origin_read_everything(context: &Context) {
+    let admitted = context.origin();
+    let origin = admitted.unwrap_or(ORIGIN);
+    let allowed = |answer: &Answer| answer.header("access-control-allow-origin").map(str::to_owned);
+    let preflight = context.anyone().request("OPTIONS", "/v1/agents").header("origin", origin);
+    let preflight = preflight.header("access-control-request-method", "POST").send().await;
+    assert_eq!(allowed(&preflight).as_deref(), admitted, "{preflight}");
+    if admitted.is_some() {
+        let methods = preflight.expect(204).header("access-control-allow-methods").map(str::to_owned);
+        assert!(methods.is_some_and(|methods| methods.contains("POST")));
+    }
+    let list = context.client().await.get("/v1/agents").header("origin", origin).send().await.expect(200);
+    assert_eq!(allowed(&list).as_deref(), admitted, "{list}");
 }
 
 async fn scripts_of_another_origin_read_nothing(context: &Context) {

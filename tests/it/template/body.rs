@@ -150,6 +150,7 @@ fn gateway_response(code: ProblemCode) -> Value {
     // An answer without anything of the tenant's: any page may read that it was refused.
     let mut headers = json!({
         "gatewayresponse.header.Access-Control-Allow-Origin": "'*'",
+        "gatewayresponse.header.Access-Control-Expose-Headers": "'Retry-After'",
         "gatewayresponse.header.Cache-Control": "'private, no-cache'",
         "gatewayresponse.header.Content-Type": "'application/problem+json'",
         "gatewayresponse.header.X-Content-Type-Options": "'nosniff'",

@@ -9,28 +9,29 @@ use agent_management::http::routes::{Access, ROUTES};
 use harness::template::{logical_id, resource, resources_of};
 use serde_json::{Value, json};
 
-/// What API Gateway's documentation lists as answers of its own; WAF_FILTERED needs a firewall.
-const GATEWAY_ANSWERS: [&str; 20] = [
-    "ACCESS_DENIED",
-    "API_CONFIGURATION_ERROR",
-    "AUTHORIZER_CONFIGURATION_ERROR",
-    "AUTHORIZER_FAILURE",
-    "BAD_REQUEST_BODY",
-    "BAD_REQUEST_PARAMETERS",
-    "DEFAULT_4XX",
-    "DEFAULT_5XX",
-    "EXPIRED_TOKEN",
-    "INTEGRATION_FAILURE",
-    "INTEGRATION_TIMEOUT",
-    "INVALID_API_KEY",
-    "INVALID_SIGNATURE",
-    "MISSING_AUTHENTICATION_TOKEN",
-    "QUOTA_EXCEEDED",
-    "REQUEST_TOO_LARGE",
-    "RESOURCE_NOT_FOUND",
-    "THROTTLED",
-    "UNAUTHORIZED",
-    "UNSUPPORTED_MEDIA_TYPE",
+/// What API Gateway's documentation lists as answers of its own, and what they are here. WAF_FILTERED needs
+/// a firewall.
+const GATEWAY_ANSWERS: [(&str, u16, &str, Option<&str>); 20] = [
+    ("ACCESS_DENIED", 403, "insufficient_scope", None),
+    ("API_CONFIGURATION_ERROR", 500, "internal", None),
+    ("AUTHORIZER_CONFIGURATION_ERROR", 500, "internal", None),
+    ("AUTHORIZER_FAILURE", 503, "unavailable", Some("Retry-After")),
+    ("BAD_REQUEST_BODY", 400, "malformed_body", None),
+    ("BAD_REQUEST_PARAMETERS", 400, "invalid_parameter", None),
+    ("DEFAULT_4XX", 400, "invalid_parameter", None),
+    ("DEFAULT_5XX", 500, "internal", None),
+    ("EXPIRED_TOKEN", 401, "unauthorized", Some("WWW-Authenticate")),
+    ("INTEGRATION_FAILURE", 503, "unavailable", Some("Retry-After")),
+    ("INTEGRATION_TIMEOUT", 503, "unavailable", Some("Retry-After")),
+    ("INVALID_API_KEY", 401, "unauthorized", Some("WWW-Authenticate")),
+    ("INVALID_SIGNATURE", 404, "route_not_found", None),
+    ("MISSING_AUTHENTICATION_TOKEN", 404, "route_not_found", None),
+    ("QUOTA_EXCEEDED", 429, "rate_limited", Some("Retry-After")),
+    ("REQUEST_TOO_LARGE", 413, "payload_too_large", None),
+    ("RESOURCE_NOT_FOUND", 404, "route_not_found", None),
+    ("THROTTLED", 429, "rate_limited", Some("Retry-After")),
+    ("UNAUTHORIZED", 401, "unauthorized", Some("WWW-Authenticate")),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_media_type", None),
 ];
 
 fn body() -> &'static Value {
@@ -77,6 +78,7 @@ fn each_route_leads_to_its_function_and_asks_who_calls_if_it_needs_a_scope() {
             route.path
         );
         let preflight = &body()["paths"][route.path]["options"];
+        assert_eq!(preflight["x-amazon-apigateway-integration"], method["x-amazon-apigateway-integration"]);
         assert!(preflight.get("security").is_none(), "a preflight has no token");
     }
 }
@@ -111,21 +113,27 @@ fn bodies_reach_the_functions_as_the_bytes_that_they_are() {
 #[test]
 fn what_api_gateway_answers_by_itself_is_a_problem_of_the_catalogue() {
     let answers = body()["x-amazon-apigateway-gateway-responses"].as_object().expect("answers");
-    let kinds: Vec<&str> = answers.keys().map(String::as_str).collect();
-    assert_eq!(kinds, GATEWAY_ANSWERS);
-    for (kind, answer) in answers {
-        let headers = &answer["responseParameters"];
-        assert_eq!(headers["gatewayresponse.header.Content-Type"], "'application/problem+json'", "{kind}");
+    assert_eq!(answers.len(), GATEWAY_ANSWERS.len());
+    for (kind, status, code, own_header) in GATEWAY_ANSWERS {
+        let answer = &answers[kind];
+        let headers = answer["responseParameters"].as_object().expect("headers");
+        let header = |name: &str| headers.get(&format!("gatewayresponse.header.{name}"));
+        assert_eq!(header("Content-Type"), Some(&json!("'application/problem+json'")), "{kind}");
         // What a page may read of a refusal: who it was refused for is no secret from its own page.
-        assert_eq!(headers["gatewayresponse.header.Access-Control-Allow-Origin"], "'*'", "{kind}");
+        assert_eq!(header("Access-Control-Allow-Origin"), Some(&json!("'*'")), "{kind}");
+        let own: Vec<&str> =
+            ["Retry-After", "WWW-Authenticate"].into_iter().filter(|name| header(name).is_some()).collect();
+        assert_eq!(own, own_header.into_iter().collect::<Vec<_>>(), "{kind}");
         let document =
             answer["responseTemplates"]["application/json"]["Fn::Sub"].as_str().expect("a document");
         let document: Value = serde_json::from_str(document).expect("JSON");
-        let code = ProblemCode::ALL.into_iter().find(|code| document["code"] == code.as_str());
-        let code = code.unwrap_or_else(|| panic!("{kind} has a code of its own: {document}"));
-        assert_eq!(answer["statusCode"], code.status().as_u16(), "{kind}");
-        assert_eq!(document["status"], code.status().as_u16(), "{kind}");
-        assert_eq!(document["type"], format!("${{BasePath}}/problems/{}", code.as_str()), "{kind}");
+        assert_eq!((&answer["statusCode"], &document["status"]), (&json!(status), &json!(status)), "{kind}");
+        assert_eq!(document["code"], code, "{kind}");
+        assert!(
+            ProblemCode::ALL.into_iter().any(|known| known.as_str() == code),
+            "{code} is in no catalogue"
+        );
+        assert_eq!(document["type"], format!("${{BasePath}}/problems/{code}"), "{kind}");
         assert_eq!(document["request_id"], "$context.requestId", "{kind}");
     }
 }

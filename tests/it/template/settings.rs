@@ -74,6 +74,10 @@ fn what_is_late_raises_an_alarm_after_five_minutes() {
     assert_eq!((&alarm["Namespace"], &alarm["MetricName"]), (&json!("AWS/Lambda"), &json!("IteratorAge")));
     assert_eq!(alarm["Dimensions"], json!([{"Name": "FunctionName", "Value": {"Ref": "StreamFanout"}}]));
     assert_eq!((&alarm["Threshold"], &alarm["Statistic"]), (&json!(300_000), &json!("Maximum")));
+    assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
+    assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&json!(60), &json!(1)));
+    // Lambda says nothing where there was nothing to do.
+    assert_eq!(alarm["TreatMissingData"], "notBreaching");
 }
 
 #[test]

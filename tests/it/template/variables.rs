@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use harness::template::{functions, logical_id, resource};
+use serde_json::json;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -24,6 +25,35 @@ fn each_variable_that_a_function_reads_is_set_and_no_other() {
         let set: BTreeSet<&str> = set.keys().map(String::as_str).collect();
         let read = read_by(&function);
         assert_eq!(set, read.iter().map(String::as_str).collect(), "{function}");
+    }
+}
+
+#[test]
+fn a_variable_that_names_a_resource_names_the_right_one() {
+    let variables = |function: &str| &resource(function)["Properties"]["Environment"]["Variables"];
+    for function in functions() {
+        assert_eq!(variables(&logical_id(&function))["TABLE_NAME"], json!({"Ref": "Table"}), "{function}");
+        assert_eq!(variables(&logical_id(&function))["RUST_LOG"], json!({"Ref": "LogLevel"}), "{function}");
+    }
+    let fanout = variables("StreamFanout");
+    assert_eq!(fanout["PARKED_QUEUE_URL"], json!({"Ref": "ParkedQueue"}));
+    assert_eq!(fanout["WEBHOOK_QUEUE_URL"], json!({"Ref": "WebhookQueue"}));
+    assert_eq!(fanout["CONNECTIONS_URL"], variables("Websocket")["CONNECTIONS_URL"]);
+    let on_aws = &fanout["CONNECTIONS_URL"]["Fn::If"][2]["Fn::Sub"];
+    assert_eq!(on_aws, "https://${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live");
+    for function in ["Agents", "Webhooks"] {
+        assert_eq!(variables(function)["CORS_ORIGINS"], json!({"Ref": "CorsOrigins"}));
+    }
+    let authorizer = variables("Authorizer");
+    let parameters = [
+        ("JWT_ISSUER", "JwtIssuer"),
+        ("JWT_AUDIENCE", "JwtAudience"),
+        ("JWT_TENANT_CLAIM", "JwtTenantClaim"),
+        ("JWKS", "Jwks"),
+        ("JWKS_URL", "JwksUrl"),
+    ];
+    for (variable, parameter) in parameters {
+        assert_eq!(authorizer[variable], json!({"Ref": parameter}));
     }
 }
 

@@ -251,7 +251,8 @@ async fn a_source_that_is_down_at_start_works_after_a_minute() {
     let server = KeyServer::new(Answer::Unreachable);
     let judge = server.judge().await;
     let token = a_token().signed_by(&key);
-    assert_eq!(judge.refusal(&token).await, reason::UNKNOWN_KEY);
+    // No 401: the token may be good.
+    assert!(judge.is_unable(&token).await);
     server.now(publishes(&[&key]));
     judge.app.advance(MINUTE);
     judge.caller(&token).await;
@@ -276,7 +277,7 @@ async fn a_source_that_stays_down_is_asked_once_a_minute() {
     let token = a_token().signed_by(&key);
     let knock = async || {
         for _ in 0..5 {
-            assert_eq!(judge.refusal(&token).await, reason::UNKNOWN_KEY);
+            assert!(judge.is_unable(&token).await);
         }
         server.fetches()
     };

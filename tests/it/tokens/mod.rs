@@ -96,6 +96,12 @@ impl Judge {
         }
     }
 
+    /// Whether nothing can be said of the token, good or bad.
+    async fn is_unable(&self, token: &str) -> bool {
+        let answer = self.authorizer.identify(&format!("Bearer {token}")).await;
+        matches!(answer, Err(Error::Unavailable(_)))
+    }
+
     /// Why the token is refused: the whole message, which has nothing of the token.
     async fn refusal(&self, token: &str) -> &'static str {
         let error = match self.authorizer.identify(&format!("Bearer {token}")).await {

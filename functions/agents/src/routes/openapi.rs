@@ -10,6 +10,6 @@ use crate::Agents;
 pub fn openapi(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
     let mut document = agents.openapi.get_or_init(openapi::document).clone();
-    document["servers"] = json!([{"url": call.base_path.link("/")}]);
+    document["servers"] = json!([{"url": call.base_path.server()}]);
     Reply::ok(&document)
 }

@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::measure::Amounts;
 use crate::replay::Prepare;
 
-/// Measures the functions that `cargo lambda build --release --output-format zip` built. It fails when
+/// Measures the functions that `.ci/zips` built. It fails when
 /// one is over a budget.
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench-lambda", bin_name = "cargo bench-lambda")]
@@ -105,7 +105,7 @@ fn measurable(options: &Options) -> Result<Vec<Measurable>, String> {
     let measurable = names.into_iter().map(|name| {
         let package = package::path(&options.dir, &name);
         if !package.is_file() {
-            let build = "cargo lambda build --release --output-format zip";
+            let build = ".ci/zips";
             return Err(format!("{name}: there is no {}; `{build}` makes it", package.display()));
         }
         let prepare = replay::of(&name).ok_or_else(|| format!("{name}: there are no events to replay"))?;

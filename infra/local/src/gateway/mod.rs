@@ -13,6 +13,7 @@ mod socket;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_management::clock::Clock;
+use agent_management::error::Error;
 use agent_management::http::cors::Cors;
 use agent_management::http::problem::{Problem, ProblemCode};
 use agent_management::http::routes::{self, Access, Found, Function};
@@ -138,7 +139,7 @@ impl Gateway {
         request: &Request<Bytes>,
         request_id: &str,
     ) -> Result<authorization::CallerContext, Problem> {
-        let unauthorized = |detail| Problem::from(agent_management::error::Error::Unauthorized(detail));
+        let unauthorized = |detail| Problem::from(Error::Unauthorized(detail));
         // The identity source: without it API Gateway answers by itself.
         let Some(identity) = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok())
         else {
@@ -158,7 +159,11 @@ impl Gateway {
             Err(error) if error.is::<authorizer::Unauthorized>() => {
                 Err(unauthorized("The token is not valid."))
             }
-            Err(error) => Err(failed(error.as_ref())),
+            // The API's own answer to an authorizer that fails.
+            Err(error) => {
+                tracing::error!(%error, "the authorizer failed");
+                Err(Problem::from(Error::Unavailable("the authorizer failed".into())))
+            }
         }
     }
 
