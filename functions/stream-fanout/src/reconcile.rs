@@ -4,7 +4,6 @@
 
 use agent_management::agent::Summary;
 use agent_management::agent::store::{self, Order};
-use agent_management::dynamo::keys::TENANT_SHARDS;
 use agent_management::error::{Error, Result};
 use agent_management::event::store::audit;
 use agent_management::event::{self, resynced};
@@ -31,13 +30,14 @@ pub struct Reconciled {
 }
 
 impl StreamFanout {
-    /// Looks at every tenant once.
+    /// Looks at every tenant once. A run that does not come to its end leaves off the shards that an
+    /// earlier or later hour begins with.
     ///
     /// # Errors
     /// As the database's.
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let mut done = Reconciled::default();
-        for shard in 0..TENANT_SHARDS {
+        for shard in tenant::shards_at(self.clock.now()) {
             let mut after: Option<String> = None;
             loop {
                 let page = tenant::store::list_shard(&self.store, shard, after.as_deref()).await?;

@@ -20,9 +20,6 @@ pub const GSI2_SK: &str = "GSI2SK";
 /// Seconds since the epoch after which DynamoDB may remove an item.
 pub const TTL: &str = "ttl";
 
-/// Into how many partitions the index of tenants is spread.
-pub const TENANT_SHARDS: u8 = 16;
-
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -43,7 +40,7 @@ pub fn tenant(tenant: &TenantId) -> Key {
 
 /// The tenant's place in the index of all tenants.
 pub fn tenant_in_index(tenant: &TenantId) -> Key {
-    let shard = crate::id::digest(&[tenant.as_str()])[0] % TENANT_SHARDS;
+    let shard = crate::id::digest(&[tenant.as_str()])[0] % crate::tenant::SHARDS;
     Key { pk: tenant_shard(shard), sk: tenant.to_string() }
 }
 

@@ -44,10 +44,18 @@ impl Precondition {
         Ok(if is_present { Self::Revs(revs) } else { Self::None })
     }
 
-    /// Whether `If-None-Match: *` asks for a creation, so that nothing that is there may change.
-    pub fn only_creates(headers: &HeaderMap) -> bool {
-        let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
-        values.filter_map(tags).flatten().any(|tag| tag == Tag::Any)
+    /// Whether `If-None-Match: *` asks for a creation, so that nothing that is there may change. A change
+    /// on condition that the resource is another one than some has no use, and is no request here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for any other value than `*`.
+    pub fn only_creates(headers: &HeaderMap) -> Result<bool> {
+        let mut values = headers.get_all(IF_NONE_MATCH).into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(false),
+            (Some(only), None) if only.as_bytes().trim_ascii() == b"*" => Ok(true),
+            _ => Err(Error::InvalidParameter { name: "If-None-Match", detail: "must be *".to_owned() }),
+        }
     }
 
     /// This, unless the header is absent.

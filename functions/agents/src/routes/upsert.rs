@@ -21,6 +21,7 @@ pub async fn upsert(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     call.parameters(&[])?;
     let precondition = Precondition::read(&call.headers)?;
+    let only_creates = Precondition::only_creates(&call.headers)?;
     let key: AgentKey = call.param("key", "agent")?;
     let new = read(call, &key)?;
     let id = agent::id_of_key(&caller.tenant, &key);
@@ -29,7 +30,7 @@ pub async fn upsert(agents: &Agents, call: &Call) -> Result<Reply> {
         match store::get(&agents.store, &caller.tenant, &id).await {
             Ok(stored) => {
                 precondition.check(stored.agent.rev)?;
-                if Precondition::only_creates(&call.headers) {
+                if only_creates {
                     return Err(Error::PreconditionFailed);
                 }
                 match replace(agents, call, caller, &stored, &new, operation).await? {

@@ -84,6 +84,20 @@ async fn if_none_match_creates_only() {
 }
 
 #[tokio::test]
+async fn if_none_match_is_a_star_or_a_mistake() {
+    let app = App::start().await;
+    let document = an_agent().build();
+    for bad in ["\"1\"", "robots", "", "*, \"1\"", "W/\"1\""] {
+        let refused = put(&app, "k", &document).header("if-none-match", bad).send().await.expect(400);
+        assert_eq!(refused.text("/code"), "invalid_parameter", "{bad}");
+    }
+    let twice = put(&app, "k", &document).header("if-none-match", "*").also_header("if-none-match", "*");
+    twice.send().await.expect(400);
+    app.client().get("/v1/agents/by-key/k").send().await.expect(404);
+    put(&app, "k", &document).header("if-none-match", " * ").send().await.expect(201);
+}
+
+#[tokio::test]
 async fn an_unchanged_archived_agent_is_as_declared() {
     let app = App::start().await;
     let document = an_agent().build();
