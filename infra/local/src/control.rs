@@ -30,6 +30,9 @@ const ADVANCE_MAX_S: u64 = 315_360_000;
 /// Where functions that run beside the host post to its sockets, as `CONNECTIONS_URL`.
 const CONNECTIONS: &str = "/_local/connections/@connections/";
 
+/// The content type of AWS's JSON protocols.
+const AMZ_JSON: &str = "application/x-amz-json-1.0";
+
 /// How long `idle` waits.
 const IDLE_MAX: Duration = Duration::from_mins(1);
 
@@ -64,12 +67,15 @@ pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Res
         (&Method::POST, "/_local/clock") => clock(host, request.body()),
         (&Method::POST, "/_local/dynamodb") => return dynamodb(host, &request),
         (&Method::POST, "/_local/sqs") => return sqs(host, &request),
-        (_, path) if path.starts_with(CONNECTIONS) => return connections(host, &request),
-        (&Method::PUT, tenant) => match tenant.strip_prefix("/_local/tenants/") {
-            Some(tenant) => set_tier(host, tenant, request.body()).await,
-            None => return unknown(),
-        },
-        (_, _) => return unknown(),
+        (method, path) => {
+            if let Some(id) = path.strip_prefix(CONNECTIONS) {
+                return connections(host, &request, id);
+            }
+            match path.strip_prefix("/_local/tenants/").filter(|_| method == Method::PUT) {
+                Some(tenant) => set_tier(host, tenant, request.body()).await,
+                None => return unknown(),
+            }
+        }
     };
     match answered {
         Ok(value) => document(http::StatusCode::OK, JSON, value.to_string()),
@@ -135,33 +141,36 @@ async fn set_tier(host: &Host, tenant: &str, body: &[u8]) -> Result<Value> {
 
 /// The table itself, for `cargo lambda watch` and other clients of the SDK.
 fn dynamodb(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
-    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let body = std::str::from_utf8(request.body()).unwrap_or_default();
-    let (status, answer) = host.engine.call(operation(target), body);
-    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    document(status, "application/x-amz-json-1.0", answer)
+    let (status, answer) = host.engine.call(asked(request), body);
+    document(status_of(status), AMZ_JSON, answer)
 }
 
 /// The queues, for the same.
 fn sqs(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
-    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let body = serde_json::from_slice(request.body()).unwrap_or_default();
-    let (status, answer) = host.queues.answer(operation(target), &body);
-    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    document(status, "application/x-amz-json-1.0", answer.to_string())
+    let (status, answer) = host.queues.answer(asked(request), &body);
+    document(status_of(status), AMZ_JSON, answer.to_string())
 }
 
 /// The sockets' management API, for the same.
-fn connections(host: &Host, request: &Request<Bytes>) -> Response<Bytes> {
-    let id = request.uri().path().trim_start_matches(CONNECTIONS);
+fn connections(host: &Host, request: &Request<Bytes>, id: &str) -> Response<Bytes> {
     let id = percent_decode_str(id).decode_utf8_lossy();
     let (status, kind, body) = host.hub.answer(request.method().as_str(), &id, request.body());
-    let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = document(status, JSON, body);
+    let mut response = document(status_of(status), JSON, body);
     if !kind.is_empty() {
         response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
     }
     response
+}
+
+/// The operation that a client of the SDK asks for.
+fn asked(request: &Request<Bytes>) -> &str {
+    operation(request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()))
+}
+
+fn status_of(status: u16) -> http::StatusCode {
+    http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn unknown() -> Response<Bytes> {

@@ -113,8 +113,18 @@ impl Host {
     /// # Errors
     /// A bad tier file, as text.
     pub async fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { engine, hub, queues, trimmer, issuer, clock, cors, .. } = parts;
-        let (table_client, sockets_client) = (parts.table_client, parts.sockets_client);
+        let Parts {
+            engine,
+            table_client,
+            hub,
+            sockets_client,
+            queues,
+            queues_client,
+            trimmer,
+            issuer,
+            clock,
+            cors,
+        } = parts;
         let embedded = || Tiers::embedded().map_err(|error| error.to_string());
         let tiers = Arc::new(embedded()?);
         let store = |function| table::store(table_client.function(function));
@@ -136,7 +146,7 @@ impl Host {
                 clock.clone(),
             ),
         };
-        let queue = |name| Queues::queue(name, parts.queues_client.function("stream-fanout"));
+        let queue = |name| Queues::queue(name, queues_client.function("stream-fanout"));
         let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
         let stream_fanout =
             StreamFanout::new(store("stream-fanout"), sockets("stream-fanout"), sending, clock.clone());

@@ -38,7 +38,7 @@ pub async fn serve<F: Future<Output = Result<Reply>>>(
     dispatch: impl FnOnce(Call) -> F,
 ) -> Response<Body> {
     if let Some(mut preflight) = cors.preflight(&request) {
-        name(&request_id(&request), preflight.headers_mut());
+        mark(&request_id(&request), preflight.headers_mut());
         return preflight;
     }
     let origin = request.headers().get(ORIGIN).cloned();
@@ -61,7 +61,7 @@ fn request_id(request: &Request) -> String {
 }
 
 /// Every answer says which request it is of.
-fn name(request_id: &str, headers: &mut HeaderMap) {
+fn mark(request_id: &str, headers: &mut HeaderMap) {
     if let Ok(request_id) = HeaderValue::from_str(request_id) {
         headers.insert(&REQUEST_ID, request_id);
     }
@@ -144,7 +144,7 @@ impl Exchange {
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        name(&self.request_id, &mut headers);
+        mark(&self.request_id, &mut headers);
         let mut response = Response::new(if body.is_empty() { Body::Empty } else { Body::Text(body) });
         *response.status_mut() = status;
         *response.headers_mut() = headers;
