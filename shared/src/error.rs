@@ -1,6 +1,7 @@
 //! What can go wrong, as callers tell it apart. Nothing here knows HTTP: `http::problem` has the
 //! one match that turns an [`Error`] into an answer.
 
+use crate::agent::live::Hold;
 use crate::violation::Violation;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,6 +53,21 @@ pub enum Error {
     /// The operation does not apply to the resource's present state.
     #[error("conflict: {0}")]
     Conflict(String),
+    /// Others depend on it; each entry names one.
+    #[error("{} dependents", .0.len())]
+    Dependents(Vec<Violation>),
+    /// The agent has no version for the alias to lead to.
+    #[error("unpublished")]
+    Unpublished,
+    /// There is a version, and the alias does not resolve for now.
+    #[error("held: {}", .0.as_str())]
+    Held(Hold),
+    /// The alias's policy refuses the change; each entry is a risk.
+    #[error("{} risks that the policy refuses", .0.len())]
+    PolicyRefused(Vec<Violation>),
+    /// Who asked for an approval tried to decide it.
+    #[error("own approval")]
+    OwnApproval,
     /// No token, or not a good one.
     #[error("unauthorized: {0}")]
     Unauthorized(&'static str),

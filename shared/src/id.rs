@@ -85,6 +85,12 @@ prefixed_id!(
 );
 
 prefixed_id!(
+    /// An approval's identifier: `apv_` and 26 characters.
+    ApprovalId,
+    "apv_"
+);
+
+prefixed_id!(
     /// A webhook endpoint's identifier: `whk_` and 26 characters.
     EndpointId,
     "whk_"
@@ -181,6 +187,41 @@ impl FromStr for AgentKey {
 }
 
 text_newtype!(AgentKey);
+
+/// A name that leads to versions of an agent: 1 to 64 characters of `[a-z0-9_-]` beginning with a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AliasName(String);
+
+impl AliasName {
+    /// The alias of what conversations get that ask for nothing else.
+    pub fn live() -> Self {
+        Self("live".to_owned())
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.0 == "live"
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AliasName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        if starts_well && text.len() <= 64 && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId("alias"))
+        }
+    }
+}
+
+text_newtype!(AliasName);
 
 /// The first 16 bytes of the SHA-256 over `parts`, each preceded by its length.
 pub fn digest(parts: &[&str]) -> [u8; 16] {

@@ -5,6 +5,7 @@
 //! `view.rs` is the public JSON. `tests/it/architecture.rs` reads these sources and keeps it so.
 
 pub mod agent;
+pub mod approval;
 pub mod clock;
 pub mod connection;
 pub mod diff;

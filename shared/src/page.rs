@@ -43,6 +43,16 @@ impl Binding {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// The number in `cursor`, as it was written.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCursor`] when this query did not make it.
+    pub fn decode_number(self, cursor: &str) -> Result<u64> {
+        let digits = self.decode(cursor)?;
+        let number: u64 = digits.parse().map_err(|_| Error::InvalidCursor)?;
+        if number.to_string() == digits { Ok(number) } else { Err(Error::InvalidCursor) }
+    }
+
     /// The sort key in `cursor`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! bounds of size and depth.
 
 use json_patch::{PatchErrorKind, PatchOperation};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -108,6 +109,17 @@ fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> 
         PatchOperation::Remove(_) | PatchOperation::Test(_) => {}
     }
     Ok(())
+}
+
+/// The JSON Patch that makes `before` into `after`.
+///
+/// # Errors
+/// [`Error::Internal`] if one of them has no form as JSON.
+pub fn between(before: &impl Serialize, after: &impl Serialize) -> Result<Vec<PatchOperation>> {
+    let json = |_: serde_json::Error| Error::internal("what is compared has no form as JSON");
+    let (before, after) =
+        (serde_json::to_value(before).map_err(json)?, serde_json::to_value(after).map_err(json)?);
+    Ok(json_patch::diff(&before, &after).0)
 }
 
 /// A document's bytes, about as many as its JSON has, and its depth.

@@ -76,7 +76,10 @@ impl fmt::Display for Answer {
 
 /// Names ids and request ids instead of showing them.
 fn redact(text: &str) -> String {
-    let ids = replace_runs(text, "agt_", "agt_[id]", |run| run == 26, |byte| byte.is_ascii_alphanumeric());
+    let mut ids = text.to_owned();
+    for (prefix, with) in [("agt_", "agt_[id]"), ("apv_", "apv_[id]")] {
+        ids = replace_runs(&ids, prefix, with, |run| run == 26, |byte| byte.is_ascii_alphanumeric());
+    }
     replace_runs(&ids, "local-", "[request-id]", |_| true, |byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 

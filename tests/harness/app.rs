@@ -91,6 +91,33 @@ impl App {
         self.host.gateway.forget(&tenant);
     }
 
+    /// A client of another user of [`TENANT`].
+    pub fn client_as(&self, user: &str) -> Client<'_> {
+        self.client_with(&TokenRequest { user: Some(user.to_owned()), ..TokenRequest::for_tenant(TENANT) })
+    }
+
+    /// What an item of the table has, by its keys.
+    pub fn item(&self, pk: &str, sk: &str) -> Option<Value> {
+        let key = json!({"PK": {"S": pk}, "SK": {"S": sk}});
+        let request = json!({"TableName": table::TABLE_NAME, "Key": key});
+        let (_, answer) = self.host.engine.call("GetItem", &request.to_string());
+        let answer: Value = serde_json::from_str(&answer).expect("the engine answers JSON");
+        answer.get("Item").cloned()
+    }
+
+    /// The sort keys of a partition that begin with `prefix`.
+    pub fn sort_keys(&self, pk: &str, prefix: &str) -> Vec<String> {
+        let request = json!({
+            "TableName": table::TABLE_NAME,
+            "KeyConditionExpression": "PK = :pk AND begins_with(SK, :prefix)",
+            "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+        });
+        let (_, answer) = self.host.engine.call("Query", &request.to_string());
+        let answer: Value = serde_json::from_str(&answer).expect("the engine answers JSON");
+        let items = answer["Items"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|item| item["SK"]["S"].as_str().expect("a key").to_owned()).collect()
+    }
+
     /// Breaks the stored head of an agent of [`TENANT`], as a defect would.
     ///
     /// # Panics
@@ -125,6 +152,21 @@ impl<'app> Client<'app> {
 
     pub fn post(&self, path: &str, body: &Value) -> Outgoing<'app> {
         self.request(Method::POST, path).json(body)
+    }
+
+    /// A merge patch of whatever is there.
+    pub fn patch(&self, path: &str, body: &Value) -> Outgoing<'app> {
+        let patch = self.request(Method::PATCH, path).json(body);
+        patch.header("content-type", "application/merge-patch+json").header("if-match", "*")
+    }
+
+    /// A put over whatever is there.
+    pub fn put(&self, path: &str, body: &Value) -> Outgoing<'app> {
+        self.request(Method::PUT, path).json(body).header("if-match", "*")
+    }
+
+    pub fn delete(&self, path: &str) -> Outgoing<'app> {
+        self.request(Method::DELETE, path).header("if-match", "*")
     }
 
     pub fn request(&self, method: Method, path: &str) -> Outgoing<'app> {

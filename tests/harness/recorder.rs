@@ -176,6 +176,11 @@ impl Recorder {
         self.locked().stop = Some(stop.clone());
     }
 
+    /// Nobody is held any more who has not come to the point yet.
+    pub fn go_on(&self) {
+        self.locked().stop = None;
+    }
+
     /// The stop, if this call is the one to stop at.
     fn stop(&self) -> Option<Stop> {
         let mut state = self.locked();

@@ -24,10 +24,11 @@ impl Source {
     /// A feature's own types and rules: they know no SDK, HTTP, clock or environment.
     fn is_pure(&self) -> bool {
         let feature = self.path.strip_prefix("shared/src/").and_then(|rest| rest.split_once('/'));
-        feature.is_some_and(|(folder, file)| {
+        feature.is_some_and(|(folder, rest)| {
+            let file = rest.rsplit('/').next().unwrap_or(rest);
             !matches!(folder, "dynamo" | "http" | "lambda")
                 && !matches!(file, "store.rs" | "queue.rs" | "post.rs")
-                && !file.starts_with("store/")
+                && !rest.starts_with("store/")
         })
     }
 

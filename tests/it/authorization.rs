@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_management::http::routes::{Access, ROUTES};
+use agent_management::http::routes::{Access, all};
 use harness::{App, an_agent};
 use http::Method;
 use insta::assert_snapshot;
@@ -14,6 +14,9 @@ fn a_path(template: &str) -> String {
         .replace("{code}", "not_found")
         .replace("{key}", "a-key")
         .replace("{tool_id}", "a-tool")
+        .replace("{version}", "1")
+        .replace("{alias}", "live")
+        .replace("{approval_id}", "apv_00000000000000000000000000")
 }
 
 #[tokio::test]
@@ -21,7 +24,7 @@ async fn every_route_but_the_public_ones_needs_a_token_and_its_scope() {
     let app = App::start().await;
     let no_scope =
         TokenRequest { scopes: Some(vec!["other:read".to_owned()]), ..TokenRequest::for_tenant("acme") };
-    for route in ROUTES {
+    for route in all() {
         let method: Method = route.method.as_str().parse().expect("a method");
         let anyone = app.client_sending(None).request(method.clone(), &a_path(route.path)).send().await;
         match route.access {

@@ -5,11 +5,11 @@ use harness::{App, Recorded, an_agent};
 use http::Method;
 use serde_json::{Value, json};
 
-const HEAD_MAX_BYTES: usize = 2_048;
+pub const HEAD_MAX_BYTES: usize = 2_048;
 const ROW_MAX_BYTES: usize = 480;
 
 /// An agent whose head has `bytes` bytes and whose row in the list is as long as the budgets allow.
-async fn an_agent_of(bytes: usize) -> Value {
+pub async fn an_agent_of(bytes: usize) -> Value {
     let sized = |name: usize, padding: usize| {
         an_agent()
             .keyed(&"k".repeat(36))
@@ -32,7 +32,7 @@ fn scan(app: &App, request: &Value) -> Vec<Value> {
     answer["Items"].as_array().expect("items").clone()
 }
 
-fn head_of(app: &App) -> Value {
+pub fn head_of(app: &App) -> Value {
     let items = scan(app, &json!({"TableName": "agent-management"}));
     items.into_iter().find(|item| item["SK"]["S"] == "#H").expect("a head")
 }
@@ -43,7 +43,7 @@ fn row_of(app: &App) -> Value {
 
 /// An item's size as DynamoDB counts it: names and values in bytes, lists and maps 3 bytes and one
 /// per element more.
-fn item_bytes(item: &Value) -> usize {
+pub fn item_bytes(item: &Value) -> usize {
     item.as_object().expect("an item").iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
@@ -58,14 +58,14 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-fn total(calls: &[Recorded]) -> (usize, f64, f64) {
+pub fn total(calls: &[Recorded]) -> (usize, f64, f64) {
     let reads = calls.iter().map(|call| call.read_units).sum();
     let writes = calls.iter().map(|call| call.write_units).sum();
     (calls.len(), reads, writes)
 }
 
 /// A service in which the authorizer's answer is cached and the tenant has its record.
-async fn warm() -> App {
+pub async fn warm() -> App {
     let app = App::start().await;
     app.set_tier("acme", "pro", [].into()).await;
     app.client().get("/v1/agents").send().await.expect(200);

@@ -14,3 +14,4 @@ mod routes;
 mod sockets;
 mod template;
 mod tokens;
+mod version_cost;

@@ -1,6 +1,7 @@
 //! The one use case behind every route that changes an agent: read it, decide, and write it if it is
 //! still as it was read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_management::agent::store::{self, Assumed, Operation, Written};
@@ -14,9 +15,10 @@ use agent_management::tier::LimitName;
 
 use crate::Agents;
 use crate::insert::judge;
+use crate::repoint::project;
 
 /// How often a change that named no rev is made again because another one came between.
-const ATTEMPTS_MAX: u32 = 30;
+pub const ATTEMPTS_MAX: u32 = 30;
 const BACKOFF_MAX_MS: u64 = 40;
 
 /// Makes of the agent what `decide` says, and answers the agent as it is then. Nothing is written
@@ -40,7 +42,10 @@ pub async fn change(
         let agents_max = agents.tiers.limits(&entitlements).get(LimitName::Agents);
         let assumed = Assumed { entitlements: &entitlements, agents_max };
         match store::update(&agents.store, &caller.tenant, &stored, &after, operation, assumed).await? {
-            Written::Done => return Ok(after),
+            Written::Done => {
+                project(agents, &caller.tenant, &stored.agent, &after, &BTreeMap::new()).await;
+                return Ok(after);
+            }
             Written::Landed(now) => return Ok(*now),
             Written::Stale if precondition.is_open() => back_off(attempt).await,
             Written::Stale => return Err(Error::PreconditionFailed),

@@ -3,6 +3,8 @@
 
 mod change;
 mod insert;
+mod publish;
+mod repoint;
 mod request;
 mod routes;
 

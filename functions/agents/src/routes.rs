@@ -1,5 +1,7 @@
 //! Which handler answers which operation.
 
+mod aliases;
+mod approvals;
 mod create;
 mod entitlements;
 mod get;
@@ -8,9 +10,12 @@ mod lifecycle;
 mod list;
 mod openapi;
 mod problems;
+mod publish;
+mod resolved;
 mod update;
 mod upsert;
 mod validate;
+mod versions;
 
 use agent_management::error::{Error, Result};
 use agent_management::http::routes::{AgentsOperation, Operation};
@@ -43,6 +48,20 @@ pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
         AgentsOperation::ValidateDraft => validate::validate_draft(agents, call).await,
         AgentsOperation::PutTool => update::put_tool(agents, call).await,
         AgentsOperation::DeleteTool => update::delete_tool(agents, call).await,
+        AgentsOperation::Publish => publish::publish(agents, call).await,
+        AgentsOperation::Versions => versions::list(agents, call).await,
+        AgentsOperation::Version => versions::get(agents, call).await,
+        AgentsOperation::RestoreVersion => versions::restore(agents, call).await,
+        AgentsOperation::Diff => versions::diff(agents, call).await,
+        AgentsOperation::Rollback => publish::rollback(agents, call).await,
+        AgentsOperation::Aliases => aliases::list(agents, call).await,
+        AgentsOperation::PutAlias => aliases::put(agents, call).await,
+        AgentsOperation::DeleteAlias => aliases::delete(agents, call).await,
+        AgentsOperation::Resolved => resolved::resolved(agents, call).await,
+        AgentsOperation::Approvals => approvals::list(agents, call).await,
+        AgentsOperation::Approval => approvals::get(agents, call).await,
+        AgentsOperation::Accept => approvals::accept(agents, call).await,
+        AgentsOperation::Reject => approvals::reject(agents, call).await,
         AgentsOperation::Tiers => entitlements::tiers(agents, call),
         AgentsOperation::Models => entitlements::models(agents, call),
         AgentsOperation::Entitlements => entitlements::entitlements(agents, call).await,

@@ -2,6 +2,7 @@
 //! parked and passed, so that it does not hold up what comes after it.
 
 use agent_management::agent::store::read_image;
+use agent_management::approval;
 use agent_management::error::{Error, Result};
 use agent_management::event::{self, Change};
 use agent_management::id::TenantId;
@@ -10,6 +11,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 
 use crate::StreamFanout;
+use crate::upkeep::Upkeep;
 
 /// How many tenants of a batch are served at once.
 const TENANTS_AT_ONCE: usize = 8;
@@ -25,6 +27,8 @@ pub struct Failed {
 struct Part {
     tenant: TenantId,
     changes: Vec<Change>,
+    /// What follows from them beside their events.
+    upkeep: Vec<Upkeep>,
     /// Where the part's first record stands in the batch.
     first: usize,
 }
@@ -38,10 +42,18 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
     for (index, record) in records.into_iter().enumerate() {
         match read(record) {
             Ok(None) => {}
-            Ok(Some((tenant, change))) => match parts.iter_mut().find(|part| part.tenant == tenant) {
-                Some(part) => part.changes.push(change),
-                None => parts.push(Part { tenant, changes: vec![change], first: index }),
-            },
+            Ok(Some(Read { tenant, change, upkeep })) => {
+                match parts.iter_mut().find(|part| part.tenant == tenant) {
+                    Some(part) => {
+                        part.changes.push(change);
+                        part.upkeep.extend(upkeep);
+                    }
+                    None => {
+                        let upkeep = upkeep.into_iter().collect();
+                        parts.push(Part { tenant, changes: vec![change], upkeep, first: index });
+                    }
+                }
+            }
             Err(error) => {
                 // What came before it is still announced: the stream counts that as done.
                 if let Err(error) = park(fanout, &numbers[index], &error).await {
@@ -52,7 +64,7 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
         }
     }
     let served = futures_util::stream::iter(parts).map(|part| async move {
-        let outcome = fanout.announce(&part.tenant, part.changes).await;
+        let outcome = serve(fanout, &part.tenant, part.changes, &part.upkeep).await;
         outcome.map_err(|error| (part.first, error))
     });
     let outcomes: Vec<_> = served.buffer_unordered(TENANTS_AT_ONCE).collect().await;
@@ -64,14 +76,41 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
     }
 }
 
-/// The change that a record is; none if it is none that is announced.
-fn read(record: EventRecord) -> Result<Option<(TenantId, Change)>> {
-    // The mapping's filter passes agents only; a removal is the end of a tombstone, which was one.
-    let Some((tenant, id, after)) = read_image(record.change.new_image)? else {
+/// A record that is announced.
+struct Read {
+    tenant: TenantId,
+    change: Change,
+    upkeep: Option<Upkeep>,
+}
+
+/// What a record says; none if it is none that is announced.
+fn read(record: EventRecord) -> Result<Option<Read>> {
+    let (old, new) = (record.change.old_image, record.change.new_image);
+    if let Some((tenant, approval)) = approval::store::read_image(new.clone())? {
+        let before = approval::store::read_image(old)?.map(|(_, before)| before);
+        let change = event::of_approval(before.as_ref(), approval);
+        return Ok(change.map(|change| Read { tenant, change, upkeep: None }));
+    }
+    // A removal is the end of a tombstone, which was announced.
+    let Some((tenant, id, after)) = read_image(new)? else {
         return Ok(None);
     };
-    let before = read_image(record.change.old_image)?.map(|(_, _, before)| before);
-    Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| (tenant, change)))
+    let before = read_image(old)?.map(|(_, _, before)| before);
+    let upkeep = Upkeep::of(&id, before.as_ref(), &after);
+    Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| Read { tenant, change, upkeep }))
+}
+
+/// Does everything for a part. The audit rows, which come last of what is announced, say that all is done.
+async fn serve(
+    fanout: &StreamFanout,
+    tenant: &TenantId,
+    changes: Vec<Change>,
+    upkeep: &[Upkeep],
+) -> Result<()> {
+    for one in upkeep {
+        fanout.keep_up(tenant, one).await?;
+    }
+    fanout.announce(tenant, changes).await
 }
 
 async fn park(fanout: &StreamFanout, sequence_number: &str, error: &Error) -> Result<()> {

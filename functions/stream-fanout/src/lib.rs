@@ -10,6 +10,7 @@ mod memory;
 mod posts;
 mod push;
 mod reconcile;
+mod upkeep;
 
 use std::sync::Arc;
 

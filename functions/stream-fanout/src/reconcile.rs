@@ -87,6 +87,7 @@ impl StreamFanout {
     async fn resync(&self, tenant: &TenantId, id: &AgentId, rev: u64) -> Result<bool> {
         match store::get(&self.store, tenant, id).await {
             Ok(stored) if stored.agent.rev == rev => {
+                self.repair_live(tenant, &stored.agent).await?;
                 self.announce_missing(tenant, resynced(&stored.agent)).await?;
                 Ok(true)
             }

@@ -11,7 +11,7 @@ use agent_management::tier::Tiers;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stream_fanout::StreamFanout;
 use webhooks::Webhooks;
 use websocket::WebSocket;
@@ -32,7 +32,7 @@ pub const FANOUT: StreamSettings = StreamSettings {
     maximum_retry_attempts: 1_000,
     maximum_record_age: Duration::from_hours(12),
     bisect_batch_on_function_error: true,
-    filter: is_agent,
+    filter: is_announced,
 };
 
 /// What a host is made of.
@@ -171,10 +171,11 @@ impl Host {
     }
 }
 
-/// The mapping's filter as Lambda has it: heads of agents.
-pub const FANOUT_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}"#;
+/// The mapping's filter as Lambda has it: heads of agents, and approvals.
+pub const FANOUT_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval"]}}}}"#;
 
 /// What [`FANOUT_PATTERN`] lets through.
-fn is_agent(record: &Value) -> bool {
-    record["dynamodb"]["NewImage"]["entity"] == json!({"S": "agent"})
+fn is_announced(record: &Value) -> bool {
+    let entity = &record["dynamodb"]["NewImage"]["entity"]["S"];
+    entity == "agent" || entity == "approval"
 }

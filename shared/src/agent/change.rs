@@ -4,9 +4,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::alias::Alias;
+use super::version::{Published, fingerprint};
 use super::{Agent, AgentView, Content, NewAgent, Stamp, Status, TransferDocument};
 use crate::error::{Error, Result};
-use crate::id::UserId;
+use crate::id::{AliasName, UserId};
 use crate::json;
 use crate::patch::Patch;
 use crate::violation::Violation;
@@ -224,7 +226,26 @@ pub fn new_owner(said: Value) -> Result<UserId> {
     owner.parse().map_err(|_| Error::Invalid(vec![violation()]))
 }
 
-fn refuse_archived(agent: &Agent) -> Result<()> {
+/// The number of a new version, and how many the tier keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Minted {
+    pub number: u64,
+    pub kept_max: Option<u64>,
+}
+
+/// # Errors
+/// [`Error::Conflict`] for an agent that can't be published: an archived or suspended one.
+pub fn refuse_unpublishable(agent: &Agent) -> Result<()> {
+    match &agent.status {
+        Status::Active => Ok(()),
+        Status::Archived(_) => refuse_archived(agent),
+        Status::Suspended { .. } => Err(Error::Conflict("The agent is suspended.".to_owned())),
+    }
+}
+
+/// # Errors
+/// [`Error::Conflict`] for an archived agent, which is read-only.
+pub fn refuse_archived(agent: &Agent) -> Result<()> {
     match agent.status {
         Status::Archived(_) => Err(Error::Conflict("The agent is archived; restore it first.".to_owned())),
         Status::Active | Status::Suspended { .. } => Ok(()),
@@ -247,6 +268,36 @@ impl Agent {
 
     pub fn with_owner(&self, owner: UserId, actor: &UserId, now: Timestamp) -> Self {
         Self { owner, ..self.next(actor, now) }
+    }
+
+    /// With a version of its draft as the last one, where there is a new one, and with `live` as it is to be.
+    pub fn with_publication(
+        &self,
+        minted: Option<Minted>,
+        live: Option<Alias>,
+        actor: &UserId,
+        now: Timestamp,
+    ) -> Self {
+        let mut after = self.next(actor, now);
+        after.aliases.extend(live.map(|alias| (AliasName::live(), alias)));
+        if let Some(Minted { number, kept_max }) = minted {
+            after.published = Some(Published { version: number, content: fingerprint(&self.content) });
+            after.versions = self.versions.and(number, kept_max, &after.versions_in_use());
+        }
+        after
+    }
+
+    /// With an alias as it is to be.
+    pub fn with_alias(&self, name: AliasName, alias: Alias, actor: &UserId, now: Timestamp) -> Self {
+        let mut after = self.next(actor, now);
+        after.aliases.insert(name, alias);
+        after
+    }
+
+    pub fn without_alias(&self, name: &AliasName, actor: &UserId, now: Timestamp) -> Self {
+        let mut after = self.next(actor, now);
+        after.aliases.remove(name);
+        after
     }
 
     /// The agent that a creation brings back under the id of a deleted one: `rev` goes on.

@@ -103,10 +103,7 @@ impl Content {
     }
 
     fn violations(&self) -> Vec<Violation> {
-        let mut found = match self.validate() {
-            Ok(()) => Vec::new(),
-            Err(errors) => bounds("", &errors),
-        };
+        let mut found = broken(self);
         if !self.name.is_empty() && self.name.trim().is_empty() {
             found.push(Violation::new("/name", "blank", "must not be only spaces"));
         }
@@ -200,6 +197,14 @@ fn depth(value: &Value) -> usize {
 fn bad_key() -> Violation {
     let detail = "must be 1 to 128 characters of A-Z a-z 0-9 . _ - beginning with a letter or digit";
     Violation::new("/key", "key_format", detail)
+}
+
+/// Every bound that a document breaks.
+pub(crate) fn broken(document: &impl Validate) -> Vec<Violation> {
+    match document.validate() {
+        Ok(()) => Vec::new(),
+        Err(errors) => bounds("", &errors),
+    }
 }
 
 /// The `validator` crate's findings as violations, in the order of their pointers.

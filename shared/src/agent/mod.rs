@@ -1,18 +1,29 @@
 //! Agents: the content that clients write, the head around it that only the service writes, and
 //! the rules of both. It knows no store, HTTP or clock.
 
+pub mod alias;
 pub mod change;
 pub mod config;
 mod content;
+pub mod live;
+pub mod resolved;
+pub mod risk;
 pub mod store;
+pub mod version;
 mod view;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub(crate) use content::broken;
 pub use content::{AgentDocument, Content, DuplicateDocument, NewAgent, TransferDocument};
 pub use view::{AgentView, FIELDS, Fields, SUMMARY_FIELDS, Summary};
 
-use crate::id::{AgentId, AgentKey, TenantId, UserId, digest};
+use crate::id::{AgentId, AgentKey, AliasName, TenantId, UserId, digest};
+
+use self::alias::Alias;
+use self::version::{Published, Versions};
 
 /// The head of an agent: its draft and everything else that a change bumps `rev` for.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +36,10 @@ pub struct Agent {
     /// Counts every change of the head, from 1.
     pub rev: u64,
     /// The version that was published last.
-    pub published_version: Option<u64>,
+    pub published: Option<Published>,
+    /// The versions that there are.
+    pub versions: Versions,
+    pub aliases: BTreeMap<AliasName, Alias>,
     pub created: Stamp,
     pub updated: Stamp,
 }
@@ -119,6 +133,11 @@ pub enum Repetition {
 }
 
 impl Creation {
+    /// The bytes by which a head's ring of operations knows the request.
+    pub fn operation(self) -> [u8; 8] {
+        self.under
+    }
+
     /// Without an Idempotency-Key, no other request is this one.
     pub fn new(caller: &UserId, request: &Request<'_>, now: Timestamp) -> Self {
         let nonce = request.idempotency_key.map_or_else(|| AgentId::generate(now).to_string(), str::to_owned);
@@ -192,7 +211,9 @@ impl Agent {
             status: Status::Active,
             owner: creator,
             rev: 1,
-            published_version: None,
+            published: None,
+            versions: Versions::default(),
+            aliases: BTreeMap::new(),
             created: stamp.clone(),
             updated: stamp,
         }

@@ -8,7 +8,7 @@ mod operations;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use jiff::Timestamp;
 
@@ -60,6 +60,13 @@ pub struct Stored {
     memory: Memory,
 }
 
+impl Stored {
+    /// Whether the head remembers the operation: then its effect is part of what was read.
+    pub fn remembers(&self, operation: Operation) -> bool {
+        self.memory.operations.contains(operation)
+    }
+}
+
 /// Writes a new agent and counts it, in one transaction. Idempotent by the agent's id. `over` is
 /// the `rev` of the tombstone that it replaces, if there is one.
 ///
@@ -104,6 +111,35 @@ pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Store
     match get_head(store, tenant, id).await? {
         Some((Head::Live(agent), memory)) => Ok(Stored { agent: *agent, memory }),
         Some((Head::Deleted(_), _)) | None => Err(Error::NotFound("agent")),
+    }
+}
+
+/// An agent that is not deleted and the tenant's record, read consistently in one call.
+///
+/// # Errors
+/// [`Error::NotFound`] for the agent.
+pub async fn get_with_tenant(
+    store: &Store,
+    tenant: &TenantId,
+    id: &AgentId,
+) -> Result<(Stored, Option<Tenant>)> {
+    let request = KeysAndAttributes::builder()
+        .keys(keys::agent_head(tenant, id).to_item())
+        .keys(keys::tenant(tenant).to_item())
+        .consistent_read(true);
+    let (mut head, mut record) = (None, None);
+    for item in store.get_all(built(request.build())?).await? {
+        if item.get("entity").and_then(|entity| entity.as_s().ok()).is_some_and(|name| name == head::ENTITY) {
+            head = Some(item);
+        } else {
+            record = Some(tenant::store::parse(item)?);
+        }
+    }
+    let item = head.ok_or(Error::NotFound("agent"))?;
+    let memory = head::memory(&item);
+    match head::parse(item)? {
+        Head::Live(agent) => Ok((Stored { agent: *agent, memory }, record)),
+        Head::Deleted(_) => Err(Error::NotFound("agent")),
     }
 }
 
@@ -152,22 +188,47 @@ pub async fn update(
     operation: Operation,
     assumed: Assumed<'_>,
 ) -> Result<Written> {
-    let mut new = head::item(tenant, after)?;
-    let operations = stored.memory.operations.and(operation);
-    new.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
-    let change = change(&head::item(tenant, &stored.agent)?, &new);
-    let key = keys::agent_head(tenant, &after.id);
     let was_counted = stored.agent.status.is_counted();
     let count = match (was_counted, after.status.is_counted()) {
         (true, false) => tenant::store::release_agent(store, tenant)?,
         (false, true) => tenant::store::count_agent(store, tenant, assumed.entitlements, assumed.agents_max)?,
         (true, true) | (false, false) => {
+            let change = difference(tenant, stored, after, operation)?;
+            let key = keys::agent_head(tenant, &after.id);
             return update_alone(store, &key, change, stored.agent.rev, operation).await;
         }
     };
+    match update_with(store, tenant, stored, after, operation, count).await? {
+        Together::Written(written) => Ok(written),
+        Together::OtherRefused(record) => tenant::store::parse(record).map(Written::Refused),
+    }
+}
+
+/// What became of a change that is made together with another write.
+#[derive(Debug)]
+pub enum Together {
+    Written(Written),
+    /// The other write's condition was refused by this item.
+    OtherRefused(Item),
+}
+
+/// Makes `stored` into `after` in one transaction with `other`, which should ask for `ALL_OLD` on a failed
+/// condition. Idempotent by `operation`.
+///
+/// # Errors
+/// [`Error::Unavailable`] after a second of conflicts.
+pub async fn update_with(
+    store: &Store,
+    tenant: &TenantId,
+    stored: &Stored,
+    after: &Agent,
+    operation: Operation,
+    other: TransactWriteItem,
+) -> Result<Together> {
+    let change = difference(tenant, stored, after, operation)?;
     let update = Update::builder()
         .table_name(&store.table)
-        .set_key(Some(key.to_item()))
+        .set_key(Some(keys::agent_head(tenant, &after.id).to_item()))
         .update_expression(change.expression)
         .condition_expression("rev = :rev")
         .set_expression_attribute_names(Some(change.names))
@@ -175,7 +236,26 @@ pub async fn update(
         .expression_attribute_values(":rev", number(stored.agent.rev))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let update = TransactWriteItem::builder().update(built(update.build())?).build();
-    finish(transact::write(store, vec![update, count]).await?, operation)
+    let outcome = transact::write(store, vec![update, other]).await?;
+    let Outcome::Refused(mut refused) = outcome else {
+        return Ok(Together::Written(Written::Done));
+    };
+    // The head first: a replay is recognised before anything else is judged.
+    if let Some(item) = refused.first_mut().and_then(Option::take) {
+        return moved_on(item, operation).map(Together::Written);
+    }
+    let other = refused.get_mut(1).and_then(Option::take);
+    other
+        .map(Together::OtherRefused)
+        .ok_or_else(|| Error::internal("a transaction was refused for no reason"))
+}
+
+/// What the write changes of the head, the memory of the operation included.
+fn difference(tenant: &TenantId, stored: &Stored, after: &Agent, operation: Operation) -> Result<Change> {
+    let mut new = head::item(tenant, after)?;
+    let operations = stored.memory.operations.and(operation);
+    new.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
+    Ok(change(&head::item(tenant, &stored.agent)?, &new))
 }
 
 async fn update_alone(

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::alias::AliasView;
 use super::config::{Config, ModelRef};
 use super::{Agent, Status};
 use crate::clock::rfc3339;
@@ -25,8 +26,12 @@ pub struct AgentView<'a> {
     pub tags: &'a [String],
     pub metadata: &'a BTreeMap<String, String>,
     pub config: &'a Config,
+    /// By name. `live` is there once a version was published.
+    pub aliases: BTreeMap<&'a str, AliasView<'a>>,
     pub rev: u64,
     pub published_version: Option<u64>,
+    /// Whether the draft is another than the version that was published last.
+    pub unpublished_changes: bool,
     /// SHA-256 of the configuration, in hexadecimal.
     pub config_hash: String,
     pub created_at: String,
@@ -38,7 +43,7 @@ pub struct AgentView<'a> {
 }
 
 /// The members of an agent, which `fields` may name.
-pub const FIELDS: [&str; 19] = [
+pub const FIELDS: [&str; 21] = [
     "id",
     "key",
     "name",
@@ -49,8 +54,10 @@ pub const FIELDS: [&str; 19] = [
     "tags",
     "metadata",
     "config",
+    "aliases",
     "rev",
     "published_version",
+    "unpublished_changes",
     "config_hash",
     "created_at",
     "created_by",
@@ -79,8 +86,14 @@ impl<'a> From<&'a Agent> for AgentView<'a> {
             tags: &content.tags,
             metadata: &content.metadata,
             config: &content.config,
+            aliases: agent
+                .aliases
+                .iter()
+                .map(|(name, alias)| (name.as_str(), AliasView::new(name, alias)))
+                .collect(),
             rev: agent.rev,
-            published_version: agent.published_version,
+            published_version: agent.published_version(),
+            unpublished_changes: agent.published_as().is_none(),
             config_hash: content.config.hash(),
             created_at: rfc3339(agent.created.at),
             created_by: agent.created.by.as_str(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Item, text};
 use crate::clock::rfc3339;
-use crate::id::{AgentId, TenantId};
+use crate::id::{AgentId, ApprovalId, TenantId};
 
 pub const PK: &str = "PK";
 pub const SK: &str = "SK";
@@ -54,6 +54,26 @@ pub fn split_agent_partition(partition: &str) -> Option<(TenantId, AgentId)> {
     Some((tenant.parse().ok()?, id.parse().ok()?))
 }
 
+/// What an agent's `live` alias leads to.
+pub fn agent_live(tenant: &TenantId, id: &AgentId) -> Key {
+    Key { sk: "#P".to_owned(), ..agent_head(tenant, id) }
+}
+
+/// A snapshot of an agent's draft.
+pub fn agent_version(tenant: &TenantId, id: &AgentId, number: u64) -> Key {
+    Key { sk: version_sort_key(number), ..agent_head(tenant, id) }
+}
+
+/// Sorts as the number does.
+pub fn version_sort_key(number: u64) -> String {
+    format!("V#{number:012}")
+}
+
+/// The number in a key of [`version_sort_key`].
+pub fn split_version(sort_key: &str) -> Option<u64> {
+    sort_key.strip_prefix("V#")?.parse().ok()
+}
+
 /// What an agent's change at `rev` was.
 pub fn agent_audit(tenant: &TenantId, id: &AgentId, rev: u64) -> Key {
     Key { sk: audit_sort_key(rev), ..agent_head(tenant, id) }
@@ -90,6 +110,20 @@ pub fn endpoint(tenant: &TenantId, endpoint: &str) -> Key {
 /// A ticket to open a socket with, by the digest of its secret.
 pub fn ticket(tenant: &TenantId, digest: &str) -> Key {
     Key { pk: format!("T#{tenant}#I#{digest}"), sk: "I".to_owned() }
+}
+
+/// A tenant's approvals, by time.
+pub fn approvals(tenant: &TenantId) -> String {
+    format!("T#{tenant}#P")
+}
+
+/// The tenant in a partition of [`approvals`].
+pub fn split_approvals(partition: &str) -> Option<TenantId> {
+    partition.strip_prefix("T#")?.strip_suffix("#P")?.parse().ok()
+}
+
+pub fn approval(tenant: &TenantId, id: &ApprovalId) -> Key {
+    Key { pk: approvals(tenant), sk: id.to_string() }
 }
 
 /// The partition of GSI2 that has a shard of the tenants.

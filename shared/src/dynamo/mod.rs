@@ -8,11 +8,17 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, WriteRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+
+use self::transact::Patience;
+
+/// DynamoDB's bound on a BatchWriteItem.
+const BATCH_WRITE_MAX: usize = 25;
 
 /// An item, as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -40,6 +46,54 @@ impl Store {
             .send()
             .await?;
         Ok(output.item)
+    }
+
+    /// One item by its key, as it is somewhere in the database: half as dear, and a moment old.
+    pub(crate) async fn get_eventually(&self, key: &keys::Key) -> Result<Option<Item>> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.to_item()));
+        Ok(get.send().await?.item)
+    }
+
+    /// Every item that `request` names and that is there, in no order.
+    pub(crate) async fn get_all(&self, request: KeysAndAttributes) -> Result<Vec<Item>> {
+        let mut patience = Patience::begin();
+        let mut found = Vec::new();
+        let mut request = Some(request);
+        while let Some(wanted) = request.take() {
+            let output = self.client.batch_get_item().request_items(&self.table, wanted).send().await?;
+            found.extend(output.responses.unwrap_or_default().into_values().flatten());
+            request = output.unprocessed_keys.and_then(|mut left| left.remove(&self.table));
+            if request.is_some() {
+                patience.wait().await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes all of `requests`, however many the database takes at once.
+    pub(crate) async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<()> {
+        for batch in requests.chunks(BATCH_WRITE_MAX) {
+            let mut patience = Patience::begin();
+            let mut left = batch.to_vec();
+            while !left.is_empty() {
+                let output = self.client.batch_write_item().request_items(&self.table, left).send().await?;
+                left = output.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
+                if !left.is_empty() {
+                    patience.wait().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes items, whether they are there or not.
+    pub(crate) async fn delete_all(&self, keys: Vec<keys::Key>) -> Result<()> {
+        let mut requests = Vec::new();
+        for key in keys {
+            let delete = built(DeleteRequest::builder().set_key(Some(key.to_item())).build())?;
+            requests.push(WriteRequest::builder().delete_request(delete).build());
+        }
+        self.write_all(requests).await
     }
 
     /// Whether the table answers.
@@ -91,6 +145,21 @@ pub(crate) fn change(old: &Item, new: &Item) -> Change {
         change.expression.push_str(&format!(" REMOVE {}", removed.join(", ")));
     }
     change
+}
+
+/// The item that refused a put by its condition, if that is why it failed.
+pub(crate) fn refused_put<R>(error: &SdkError<PutItemError, R>) -> Option<Item> {
+    match error.as_service_error()? {
+        PutItemError::ConditionalCheckFailedException(refused) => {
+            Some(refused.item().cloned().unwrap_or_default())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a put was refused by its condition.
+pub(crate) fn is_refused_put<R>(error: &SdkError<PutItemError, R>) -> bool {
+    refused_put(error).is_some()
 }
 
 /// What a builder of the SDK made; it fails only when a required member was left out.

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Change, Event, EventType, Numbered, cursor};
+use super::{Change, Event, EventType, Numbered, Resource, cursor};
 use crate::agent::AgentView;
+use crate::approval::ApprovalView;
 use crate::clock::rfc3339;
 use crate::diff::Difference;
 use crate::id::TenantId;
@@ -62,9 +63,11 @@ pub struct EventsPage {
 /// The body with the resource in it, if that is not too large.
 pub fn body(tenant: &TenantId, seq: u64, change: &Change) -> EventBody {
     let thin = thin(tenant, seq, &change.event);
-    let Some(data) =
-        change.after.as_deref().and_then(|agent| serde_json::to_value(AgentView::from(agent)).ok())
-    else {
+    let data = change.after.as_ref().map(|after| match after {
+        Resource::Agent(agent) => serde_json::to_value(AgentView::from(agent.as_ref())),
+        Resource::Approval(approval) => serde_json::to_value(ApprovalView::new(approval, change.event.at)),
+    });
+    let Some(Ok(data)) = data else {
         return thin;
     };
     let full = EventBody { data, data_omitted: false, ..thin.clone() };

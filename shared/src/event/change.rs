@@ -1,29 +1,40 @@
 //! From two images of a head to the event between them. The type follows from a fixed precedence:
-//! deleted, created, archived, restored, suspended, transferred, updated. `changed` tells the rest.
+//! deleted, created, archived, restored, suspended, published, rolled back, alias changed, transferred,
+//! updated. `changed` tells the rest. An approval has two: it is asked for, and it is decided.
 
 use serde_json::Value;
 
 use super::{Event, EventType};
+use crate::agent::alias::heaviest;
 use crate::agent::{Agent, AgentView, Head, Status};
+use crate::approval::{Approval, Decision};
 use crate::diff::{Difference, differences};
 use crate::error::{Error, Result};
-use crate::id::AgentId;
+use crate::id::{AgentId, AliasName};
 
 /// The most pointers that an event lists. What has more names their common parents.
 pub const CHANGED_MAX: usize = 16;
 /// A pointer's greatest length in bytes in an event; a longer one names its parent.
 const POINTER_MAX_BYTES: usize = 96;
 /// Members that every change touches, which say nothing.
-const ALWAYS: [&str; 5] = ["rev", "updated_at", "updated_by", "config_hash", "published_version"];
+const ALWAYS: [&str; 6] =
+    ["rev", "updated_at", "updated_by", "config_hash", "published_version", "unpublished_changes"];
 
 /// An event with what the log does not keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub event: Event,
     /// The resource as the change left it; none of what is deleted.
-    pub after: Option<Box<Agent>>,
+    pub after: Option<Resource>,
     /// What differs, with the values on both sides.
     pub differences: Vec<Difference>,
+}
+
+/// What a change left.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resource {
+    Agent(Box<Agent>),
+    Approval(Box<Approval>),
 }
 
 /// The change from one image of an agent's head to the next; none if they are the same `rev`.
@@ -55,7 +66,30 @@ pub fn of_agent(id: &AgentId, before: Option<&Head>, after: &Head) -> Result<Opt
         changed: pointers(&differences),
         tags: tags(live_before, after.agent()),
     };
-    Ok(Some(Change { event, after: after.agent().cloned().map(Box::new), differences }))
+    let after = after.agent().cloned().map(|agent| Resource::Agent(Box::new(agent)));
+    Ok(Some(Change { event, after, differences }))
+}
+
+/// The change from one image of an approval to the next; none if they are the same `rev`.
+pub fn of_approval(before: Option<&Approval>, after: Approval) -> Option<Change> {
+    if before.is_some_and(|before| before.rev >= after.rev) {
+        return None;
+    }
+    let (kind, by) = match &after.decision {
+        Decision::Pending => (EventType::ApprovalRequested, &after.requested),
+        Decision::Accepted(by) => (EventType::ApprovalAccepted, by),
+        Decision::Rejected { by, .. } => (EventType::ApprovalRejected, by),
+    };
+    let event = Event {
+        entity: after.id.to_string(),
+        rev: after.rev,
+        kind,
+        at: by.at,
+        actor: by.by.clone(),
+        changed: Vec::new(),
+        tags: Vec::new(),
+    };
+    Some(Change { event, after: Some(Resource::Approval(Box::new(after))), differences: Vec::new() })
 }
 
 /// The event that stands for every change up to the agent's `rev` that went unannounced.
@@ -69,7 +103,8 @@ pub fn resynced(agent: &Agent) -> Change {
         changed: Vec::new(),
         tags: agent.content.tags.clone(),
     };
-    Change { event, after: Some(Box::new(agent.clone())), differences: Vec::new() }
+    let after = Some(Resource::Agent(Box::new(agent.clone())));
+    Change { event, after, differences: Vec::new() }
 }
 
 fn kind_of(before: &Agent, after: &Agent) -> EventType {
@@ -81,12 +116,28 @@ fn kind_of(before: &Agent, after: &Agent) -> EventType {
         (Status::Active, Status::Active)
         | (Status::Suspended { .. }, Status::Suspended { .. })
         | (Status::Archived(_), Status::Archived(_)) => {
-            if before.owner == after.owner {
-                EventType::AgentUpdated
-            } else {
+            if before.published_version() != after.published_version() {
+                EventType::AgentPublished
+            } else if is_rolled_back(before, after) {
+                EventType::AgentRolledBack
+            } else if before.aliases != after.aliases {
+                EventType::AgentAliasChanged
+            } else if before.owner != after.owner {
                 EventType::AgentTransferred
+            } else {
+                EventType::AgentUpdated
             }
         }
+    }
+}
+
+/// Whether `live` leads to one version, and to a later one before.
+fn is_rolled_back(before: &Agent, after: &Agent) -> bool {
+    let live = AliasName::live();
+    let routes = |agent: &Agent| agent.aliases.get(&live).map(|alias| alias.routes.clone());
+    match (routes(before).and_then(|routes| heaviest(&routes)), routes(after).as_deref()) {
+        (Some(from), Some([to])) => to.version < from.version,
+        (_, _) => false,
     }
 }
 

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use body::{AuditEntry, AuditValue, EventBody, EventsPage, LoggedEvent, body, logged};
-pub use change::{Change, audit_values, of_agent, resynced};
+pub use change::{Change, Resource, audit_values, of_agent, of_approval, resynced};
 pub use tail::{REMEMBERED_MAX, SETTLED_AFTER, Tail};
 
 use crate::error::{Error, Result};
@@ -36,6 +36,12 @@ pub enum EventType {
     AgentCreated,
     #[serde(rename = "agent.updated")]
     AgentUpdated,
+    #[serde(rename = "agent.published")]
+    AgentPublished,
+    #[serde(rename = "agent.rolled_back")]
+    AgentRolledBack,
+    #[serde(rename = "agent.alias_changed")]
+    AgentAliasChanged,
     #[serde(rename = "agent.archived")]
     AgentArchived,
     #[serde(rename = "agent.restored")]
@@ -49,18 +55,30 @@ pub enum EventType {
     /// Changes up to this `rev` may have gone unannounced: read the agent.
     #[serde(rename = "agent.resynced")]
     AgentResynced,
+    #[serde(rename = "approval.requested")]
+    ApprovalRequested,
+    #[serde(rename = "approval.accepted")]
+    ApprovalAccepted,
+    #[serde(rename = "approval.rejected")]
+    ApprovalRejected,
 }
 
 impl EventType {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::AgentCreated,
         Self::AgentUpdated,
+        Self::AgentPublished,
+        Self::AgentRolledBack,
+        Self::AgentAliasChanged,
         Self::AgentArchived,
         Self::AgentRestored,
         Self::AgentSuspended,
         Self::AgentTransferred,
         Self::AgentDeleted,
         Self::AgentResynced,
+        Self::ApprovalRequested,
+        Self::ApprovalAccepted,
+        Self::ApprovalRejected,
     ];
 
     /// Their names, in the same order.
@@ -78,12 +96,18 @@ impl EventType {
         match self {
             Self::AgentCreated => "agent.created",
             Self::AgentUpdated => "agent.updated",
+            Self::AgentPublished => "agent.published",
+            Self::AgentRolledBack => "agent.rolled_back",
+            Self::AgentAliasChanged => "agent.alias_changed",
             Self::AgentArchived => "agent.archived",
             Self::AgentRestored => "agent.restored",
             Self::AgentSuspended => "agent.suspended",
             Self::AgentTransferred => "agent.transferred",
             Self::AgentDeleted => "agent.deleted",
             Self::AgentResynced => "agent.resynced",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalAccepted => "approval.accepted",
+            Self::ApprovalRejected => "approval.rejected",
         }
     }
 }

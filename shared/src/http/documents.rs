@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use json_patch::PatchOperation;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::agent::risk::{Risk, RiskClass};
 use crate::tier::{LimitName, Overrides};
-use crate::violation::Violation;
+use crate::violation::{PatchStep, Violation};
 
 /// Whether something answers: `ok`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -43,6 +45,37 @@ pub struct Anything(serde_json::Value);
 pub struct Verdict {
     pub valid: bool,
     pub violations: Vec<Violation>,
+}
+
+/// What differs between two contents of an agent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DiffDocument {
+    /// `draft`, or a version.
+    pub from: String,
+    pub to: String,
+    /// A JSON Patch (RFC 6902) that makes the content of `from` that of `to`.
+    #[schemars(with = "Vec<PatchStep>")]
+    pub patch: Vec<PatchOperation>,
+    pub risks: Vec<RiskNote>,
+}
+
+/// A risk of a change, with its rule.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RiskNote {
+    pub class: RiskClass,
+    /// A JSON Pointer (RFC 6901) into the content: where it was for what is gone, where it is else.
+    pub pointer: String,
+    /// Whether a reviewer should look twice.
+    pub elevated: bool,
+    /// Which changes are of the class.
+    pub rule: &'static str,
+}
+
+impl From<Risk> for RiskNote {
+    fn from(risk: Risk) -> Self {
+        let Risk { class, pointer } = risk;
+        Self { class, pointer, elevated: class.is_elevated(), rule: class.rule() }
+    }
 }
 
 /// A model of the catalogue, as a tenant sees it.

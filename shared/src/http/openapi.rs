@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::base_path::BasePath;
 use super::problem::{Problem, ProblemCode};
 use super::routes::{
-    Access, Answer, Body, Content, Function, Operation, Parameter, ParameterSchema, Place, ROUTES, Route,
+    Access, Answer, Body, Content, Function, Operation, Parameter, ParameterSchema, Place, Route, all,
 };
 use crate::agent::{Agent, AgentView, NewAgent};
 use crate::id::AgentId;
@@ -25,7 +25,7 @@ pub fn document() -> Value {
     let mut generator = settings.into_generator();
     generator.subschema_for::<ProblemDocument>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
+    for route in all() {
         let method = route.method.as_str().to_lowercase();
         paths.entry(route.path).or_default().insert(method, operation(route, &mut generator));
     }
@@ -101,6 +101,9 @@ fn path_parameters(route: &Route) -> impl Iterator<Item = Value> {
         let schema = match name {
             "id" => json!({"type": "string", "pattern": "^agt_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
             "key" => json!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}),
+            "version" => json!({"type": "integer", "minimum": 1, "maximum": 999_999_999_999_u64}),
+            "alias" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}),
+            "approval_id" => json!({"type": "string", "pattern": "^apv_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
             "code" => json!({"type": "string", "enum": ProblemCode::ALL.map(ProblemCode::as_str)}),
             _ => json!({"type": "string", "minLength": 1, "maxLength": 128}),
         };

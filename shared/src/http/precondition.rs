@@ -93,11 +93,15 @@ pub fn etag(rev: u64) -> String {
 /// Whether `If-None-Match` names the entity tag of `rev`, so that a read has nothing new to say. The
 /// comparison is weak, as RFC 9110 §13.1.2 asks.
 pub fn is_unchanged(headers: &HeaderMap, rev: u64) -> bool {
-    let rev = rev.to_string();
+    is_same(headers, &rev.to_string())
+}
+
+/// The same for an entity tag of another kind, given without its quotes.
+pub fn is_same(headers: &HeaderMap, current: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     values.filter_map(tags).flatten().any(|tag| match tag {
         Tag::Any => true,
-        Tag::Weak(opaque) | Tag::Strong(opaque) => opaque == rev,
+        Tag::Weak(opaque) | Tag::Strong(opaque) => opaque == current,
     })
 }
 

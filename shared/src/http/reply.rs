@@ -55,6 +55,11 @@ impl Reply {
         self.with(ETAG, &etag(rev))
     }
 
+    /// With an entity tag that is no `rev`.
+    pub fn with_tag(self, opaque: &str) -> Self {
+        self.with(ETAG, &format!("\"{opaque}\""))
+    }
+
     pub fn with_location(self, path: &str) -> Self {
         self.with(LOCATION, path)
     }

@@ -227,6 +227,11 @@ impl Tiers {
         self.tiers.iter().find(admits).map(|tier| tier.name.as_str())
     }
 
+    /// The lowest tier that has something, if one does.
+    pub fn lowest_with(&self, has: impl Fn(&Tier) -> bool) -> Option<&str> {
+        self.tiers.iter().find(|tier| has(tier)).map(|tier| tier.name.as_str())
+    }
+
     /// A tier's place in the order, 0 the lowest.
     fn rank(&self, tier: &str) -> Option<usize> {
         self.tiers.iter().position(|candidate| candidate.name == tier)

@@ -1,13 +1,14 @@
 //! What no client should send, sent to every route: never a 5xx, never a partial effect.
 
-use agent_management::http::routes::{Body, ROUTES, Route};
+use agent_management::http::routes::{Body, Route, all};
 use harness::{App, Client, Outgoing, an_agent};
 use http::Method;
 use serde_json::{Value, json};
 
 fn request<'app>(client: &Client<'app>, route: &Route, id: &str) -> Outgoing<'app> {
     let path = route.path.replace("{id}", id).replace("{key}", "bad").replace("{tool_id}", "t");
-    let path = path.replace("{code}", "not_found");
+    let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
+    let path = path.replace("{approval_id}", "apv_00000000000000000000000000");
     let method: Method = route.method.as_str().parse().expect("a method");
     let outgoing = client.request(method, &path).header("if-match", "*");
     match route.body {
@@ -53,7 +54,7 @@ async fn no_body_makes_a_route_fail_or_change_anything() {
     let created = client.post("/v1/agents", &an_agent().build()).send().await.expect(201);
     let id = created.text("/id");
     let before = state(&client, &id).await;
-    for route in ROUTES.iter().filter(|route| !matches!(route.body, Body::None)) {
+    for route in all().filter(|route| !matches!(route.body, Body::None)) {
         for (what, body) in bad_bodies() {
             let answer = request(&client, route, &id).body(body).send().await;
             let status = answer.status.as_u16();
@@ -144,7 +145,7 @@ async fn no_path_query_or_header_makes_a_route_fail() {
         "?%zz=1",
         "?limit",
     ];
-    for route in ROUTES {
+    for route in all() {
         for id in ids.into_iter().filter(|_| route.path.contains('{')) {
             let encoded: String = id.bytes().map(encode).collect();
             let path = ["{id}", "{key}", "{tool_id}", "{code}"]

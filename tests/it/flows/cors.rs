@@ -1,6 +1,6 @@
 //! Scripts of other origins: those that the deployment admits may call, all others may not read.
 
-use agent_management::http::routes::ROUTES;
+use agent_management::http::routes::all;
 use harness::App;
 use http::Method;
 use insta::assert_snapshot;
@@ -23,7 +23,7 @@ async fn a_preflight_names_the_methods_of_its_path_without_a_token() {
         request.header("access-control-request-method", "PATCH").send()
     };
     assert_snapshot!(preflight("/v1/agents/agt_1", ADMITTED).await);
-    for route in ROUTES {
+    for route in all() {
         preflight(&sample(route.path), ADMITTED).await.expect(204);
         let refused = preflight(&sample(route.path), "https://evil.example.com").await.expect(405);
         assert_eq!(refused.header("access-control-allow-origin"), None);

@@ -1,19 +1,21 @@
 //! Another tenant's resources answer exactly like unknown ones, on every route that names one.
 
 use agent_management::http::routes::{
-    AgentsOperation as Agents, Operation, ROUTES, Route, WebhooksOperation as Webhooks,
+    AgentsOperation as Agents, Operation, Route, WebhooksOperation as Webhooks, all,
 };
 use harness::{App, Client, an_agent};
 use http::Method;
 use serde_json::json;
 
+const UNKNOWN_APPROVAL: &str = "apv_00000000000000000000000000";
 const UNKNOWN: &str = "agt_00000000000000000000000000";
 
 /// A request of the route that would succeed on the caller's own resource. Exhaustive: a route
 /// without its case does not compile.
 async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
     let path = route.path.replace("{id}", id).replace("{key}", "theirs").replace("{tool_id}", "tool-0");
-    let path = path.replace("{code}", "not_found");
+    let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
+    let path = path.replace("{approval_id}", UNKNOWN_APPROVAL);
     let method: Method = route.method.as_str().parse().expect("a method");
     let request = client.request(method, &path).header("if-match", "*");
     let operation = match route.operation {
@@ -37,6 +39,19 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         | Agents::Duplicate
         | Agents::ValidateDraft
         | Agents::DeleteTool
+        | Agents::Publish
+        | Agents::Versions
+        | Agents::Version
+        | Agents::RestoreVersion
+        | Agents::Diff
+        | Agents::Rollback
+        | Agents::Aliases
+        | Agents::DeleteAlias
+        | Agents::Resolved
+        | Agents::Approvals
+        | Agents::Approval
+        | Agents::Accept
+        | Agents::Reject
         | Agents::Tiers
         | Agents::Models
         | Agents::Entitlements
@@ -46,6 +61,7 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
             request.json(&json!({"name": "Mine now"})).header("content-type", "application/merge-patch+json")
         }
         Agents::Transfer => request.json(&json!({"owner": "me"})),
+        Agents::PutAlias => request.json(&json!({"routes": [{"version": 1, "weight": 1}]})),
         Agents::PutTool => request.json(&json!({})),
     };
     request.send().await.to_string()
@@ -58,7 +74,7 @@ async fn another_tenant_s_id_answers_like_an_unknown_one_on_every_route() {
     let theirs = app.client_of("other").post("/v1/agents", &document).send().await.expect(201);
     let before = theirs.json();
     let mut walked = 0;
-    for route in ROUTES.iter().filter(|route| route.path.contains("{id}")) {
+    for route in all().filter(|route| route.path.contains("{id}")) {
         let answer = send(&app.client(), route, &theirs.text("/id")).await;
         assert_eq!(
             answer,
@@ -80,7 +96,7 @@ async fn every_call_of_every_route_names_the_caller_s_partitions_only() {
     let app = App::start().await;
     let client = app.client();
     app.client_of("acme2").post("/v1/agents", &an_agent().build()).send().await.expect(201);
-    for route in ROUTES {
+    for route in all() {
         let document = an_agent().with_tools(1).build();
         let created = client.post("/v1/agents", &document).send().await;
         let id = if created.status == 201 { created.text("/id") } else { UNKNOWN.to_owned() };

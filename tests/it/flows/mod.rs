@@ -5,6 +5,7 @@ mod fixes;
 mod isolation;
 mod model;
 mod parked;
+pub mod publication;
 mod races;
 mod reconcile;
 mod webhook_queue;

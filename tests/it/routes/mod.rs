@@ -1,4 +1,4 @@
-mod agents;
+pub mod agents;
 mod documents;
 mod entitlements;
 mod events;

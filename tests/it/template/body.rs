@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use agent_management::http::problem::{ProblemCode, TYPE_BASE};
-use agent_management::http::routes::{Access, Function, ROUTES, Route};
+use agent_management::http::routes::{Access, Function, Route, all};
 use serde_json::{Map, Value, json};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/gateway/rest.json");
@@ -32,7 +32,7 @@ fn the_rest_api_is_made_from_the_route_table() {
 
 fn body() -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
+    for route in all() {
         let methods = paths.entry(route.path).or_default();
         methods.insert(route.method.as_str().to_lowercase(), method(route));
         methods.insert("options".to_owned(), preflight(route));

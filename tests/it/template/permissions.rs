@@ -13,6 +13,8 @@ use harness::{App, TENANT, an_agent};
 use http::{Method, Request};
 use serde_json::json;
 
+use crate::flows::publication::overtaken;
+
 /// What Lambda does in the function's name, as its documentation asks, and nobody's code.
 const LAMBDAS: &[(&str, &str)] = &[
     ("dynamodb:DescribeStream", "Table.StreamArn"),
@@ -72,6 +74,9 @@ async fn use_the_rest_api(app: &App) {
         .send()
         .await
         .expect(200);
+    // A snapshot that is taken back, and a draft against a version.
+    overtaken(app, &path, "*").await.expect(201);
+    client.get(&format!("{path}/versions")).send().await.expect(200);
     client.request(Method::POST, &format!("{path}/archive")).send().await.expect(200);
     client.request(Method::DELETE, &path).header("if-match", "*").send().await.expect(204);
     client.get("/v1/usage").send().await.expect(200);

@@ -1,8 +1,9 @@
 //! `POST /v1/agents` and `POST /v1/agents/{id}/duplicate`.
 
+use agent_management::agent::version::Release;
 use agent_management::agent::{self, Agent, AgentView, Creation, Head, NewAgent, Request, change};
 use agent_management::error::{Error, Result};
-use agent_management::http::caller::Caller;
+use agent_management::http::caller::{Caller, Scope};
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
 use agent_management::id::{AgentId, AgentKey};
@@ -11,10 +12,16 @@ use serde_json::Value;
 
 use crate::Agents;
 use crate::insert::{Inserted, insert, judge, no_room, replayed};
+use crate::publish;
 
 pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
-    let validate_only = call.parameters(&["validate_only"])?.switch("validate_only")?;
+    let parameters = call.parameters(&["validate_only", "publish"])?;
+    let validate_only = parameters.switch("validate_only")?;
+    let is_published = parameters.switch("publish")?;
+    if is_published && !caller.has(Scope::AgentsPublish) {
+        return Err(Error::InsufficientScope(Scope::AgentsPublish.as_str()));
+    }
     let idempotency_key = call.idempotency_key()?;
     let document = call.json()?;
     let said = document.to_string();
@@ -24,7 +31,35 @@ pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
         would_be_created(agents, caller, &agent).await?;
         return Reply::ok(&AgentView::from(&agent));
     }
-    finish(insert(agents, caller, agent, creation).await?)
+    let inserted = insert(agents, caller, agent, creation).await?;
+    if is_published {
+        finish(published(agents, call, caller, inserted, creation).await?)
+    } else {
+        finish(inserted)
+    }
+}
+
+/// The creation with its first version. One that was cut short in between goes on when it is repeated.
+async fn published(
+    agents: &Agents,
+    call: &Call,
+    caller: &Caller,
+    inserted: Inserted,
+    creation: Creation,
+) -> Result<Inserted> {
+    let publish = async |agent: Box<Agent>| -> Result<Box<Agent>> {
+        if agent.published.is_some() {
+            return Ok(agent);
+        }
+        let request = publish::Request { release: Release::default(), creation, now: call.now };
+        let publication = publish::publish(agents, caller, &agent.id, &Precondition::None, &request);
+        Ok(Box::new(Box::pin(publication).await?.agent))
+    };
+    Ok(match inserted {
+        Inserted::Created(agent) => Inserted::Created(publish(agent).await?),
+        Inserted::Replayed(agent) => Inserted::Replayed(publish(agent).await?),
+        Inserted::Taken => Inserted::Taken,
+    })
 }
 
 /// What would keep the agent from being created, found without writing.

@@ -1,17 +1,17 @@
 //! `POST /v1/agents/{id}/archive`, `/restore` and `/transfer`, and `DELETE /v1/agents/{id}`.
 
-use agent_management::agent::change;
 use agent_management::agent::store::{self, Operation, Written};
+use agent_management::agent::{change, live};
+use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
-use agent_management::id::AgentId;
+use agent_management::id::{AgentId, TenantId};
 use http::StatusCode;
+use jiff::Timestamp;
 
 use crate::Agents;
-use crate::change::{back_off, change, reply};
-
-const ATTEMPTS_MAX: u32 = 30;
+use crate::change::{ATTEMPTS_MAX, back_off, change, reply};
 
 pub async fn archive(agents: &Agents, call: &Call) -> Result<Reply> {
     let (actor, precondition) = action(call)?;
@@ -62,11 +62,23 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
         precondition.check(stored.agent.rev)?;
         let (store, tenant) = (&agents.store, &caller.tenant);
         match store::delete(store, tenant, &stored, operation, &caller.user, call.now).await? {
-            Written::Done | Written::Landed(_) => return Ok(Reply::empty(StatusCode::NO_CONTENT)),
+            Written::Done | Written::Landed(_) => {
+                if !stored.agent.aliases.is_empty() {
+                    bury(store, tenant, &id, stored.agent.rev + 1, call.now).await;
+                }
+                return Ok(Reply::empty(StatusCode::NO_CONTENT));
+            }
             Written::Stale if precondition.is_open() => back_off(attempt).await,
             Written::Stale => return Err(Error::PreconditionFailed),
             Written::Refused(_) => return Err(Error::internal("an agent was deleted that was not counted")),
         }
     }
     Err(Error::Unavailable("the agent keeps changing".into()))
+}
+
+/// Takes the live copy away. The agent is deleted whether or not this succeeds: `stream-fanout` does it, too.
+async fn bury(store: &Store, tenant: &TenantId, id: &AgentId, rev: u64, now: Timestamp) {
+    if let Err(error) = live::store::bury(store, tenant, id, rev, now).await {
+        tracing::warn!(%error, "the live copy of a deleted agent waits for its removal");
+    }
 }

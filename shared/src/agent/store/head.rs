@@ -1,10 +1,14 @@
 //! The head as an item: the one place that knows its attributes.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::operations::Operations;
+use crate::agent::version::{Published, Versions};
 use crate::agent::{Agent, Content, Creation, Head, Stamp, Status, Tombstone};
 use crate::clock::rfc3339;
 use crate::dynamo::{Item, from_item, keys, to_item};
@@ -16,6 +20,8 @@ pub(super) const ENTITY: &str = "agent";
 pub(super) const CREATION: &str = "creation";
 /// The attribute that remembers the last operations.
 pub(super) const OPERATIONS: &str = "ops";
+/// The attribute that has the last version's content in short, and all numbers.
+const VERSIONS: &str = "versions";
 /// How long a tombstone is kept, in seconds: 400 days, past every audit row.
 const TOMBSTONE_AGE_S: i64 = 400 * 24 * 3_600;
 
@@ -52,6 +58,9 @@ struct HeadItem {
     rev: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     published_version: Option<u64>,
+    /// JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aliases: Option<String>,
     created_at: String,
     created_by: UserId,
     updated_at: String,
@@ -119,7 +128,8 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
         Status::Suspended { reason } => (Some(reason.clone()), None),
         Status::Archived(stamp) => (None, Some(stamp)),
     };
-    to_item(&HeadItem {
+    let aliases = (!agent.aliases.is_empty()).then(|| serde_json::to_string(&agent.aliases)).transpose();
+    let mut item = to_item(&HeadItem {
         pk: key.pk,
         sk: key.sk,
         gsi1_pk: keys::agents_by_creation(tenant),
@@ -136,14 +146,40 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
         config: serde_json::to_string(&content.config).map_err(json)?,
         model: format!("{}/{}", model.provider, model.id),
         rev: agent.rev,
-        published_version: agent.published_version,
+        published_version: agent.published_version(),
+        aliases: aliases.map_err(json)?,
         created_at: rfc3339(agent.created.at),
         created_by: agent.created.by.clone(),
         updated_at: rfc3339(agent.updated.at),
         updated_by: agent.updated.by.clone(),
         archived_at: archived.map(|stamp| rfc3339(stamp.at)),
         archived_by: archived.map(|stamp| stamp.by.clone()),
-    })
+    })?;
+    if let Some(published) = agent.published {
+        let mut bytes = published.content.to_vec();
+        bytes.extend(agent.versions.to_bytes());
+        item.insert(VERSIONS.to_owned(), AttributeValue::B(Blob::new(bytes)));
+    }
+    Ok(item)
+}
+
+/// What [`item`] keeps of versions: the last one's content and all numbers.
+fn versions(
+    kept: Option<serde_dynamo::AttributeValue>,
+    last: Option<u64>,
+) -> Result<(Option<Published>, Versions)> {
+    let Some(version) = last else {
+        return Ok((None, Versions::default()));
+    };
+    let bytes = match &kept {
+        Some(serde_dynamo::AttributeValue::B(bytes)) => bytes.split_at_checked(16),
+        Some(_) | None => None,
+    };
+    let read = bytes.and_then(|(content, numbers)| {
+        let content = content.try_into().ok()?;
+        Some((Some(Published { version, content }), Versions::from_bytes(numbers)?))
+    });
+    read.ok_or_else(|| Error::internal("stored versions cannot be read"))
 }
 
 pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
@@ -159,7 +195,9 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
             expires_at,
         }));
     }
+    let bytes = item.get(VERSIONS).cloned();
     let head: HeadItem = from_item(item)?;
+    let (published, versions) = versions(bytes, head.published_version)?;
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
     let id = head.pk.rsplit('#').next().unwrap_or_default();
     let created = Stamp { at: instant(&head.created_at)?, by: head.created_by };
@@ -182,7 +220,12 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
         status,
         owner: head.owner,
         rev: head.rev,
-        published_version: head.published_version,
+        published,
+        versions,
+        aliases: match head.aliases {
+            Some(aliases) => serde_json::from_str(&aliases).map_err(json)?,
+            None => BTreeMap::new(),
+        },
         created,
         updated,
     })))

@@ -1,6 +1,8 @@
 //! The last operations on a head, remembered in it: when the answer to a write is lost and the SDK
 //! sends it again, the condition fails on the new `rev`, and this tells that it was the write itself.
 
+use crate::agent::Creation;
+
 /// How many operations a head remembers.
 const OPERATIONS_MAX: usize = 8;
 const OPERATION_BYTES: usize = 8;
@@ -13,6 +15,11 @@ impl Operation {
     /// A new one for each write that a handler decides on; the SDK's retries send it again.
     pub fn begin() -> Self {
         Self(fastrand::u64(..).to_be_bytes())
+    }
+
+    /// The one that a request is, however often it comes.
+    pub fn of(request: Creation) -> Self {
+        Self(request.operation())
     }
 }
 

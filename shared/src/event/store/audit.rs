@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
-use crate::dynamo::transact::Patience;
 use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
 use crate::event::{AuditEntry, AuditValue, Change, EventId, EventType, audit_values};
@@ -17,8 +16,6 @@ use crate::page::Page;
 
 /// How long a row is kept, in seconds: a year.
 const ROW_AGE_S: i64 = 365 * 24 * 3_600;
-/// DynamoDB's bound on a BatchWriteItem.
-const BATCH_WRITE_MAX: usize = 25;
 /// DynamoDB's bound on a BatchGetItem.
 pub const BATCH_GET_MAX: usize = 100;
 
@@ -47,39 +44,28 @@ struct AuditItem {
 /// # Errors
 /// [`Error::Unavailable`] when the database does not take all of them.
 pub async fn put(store: &Store, tenant: &TenantId, changes: &[Change]) -> Result<()> {
-    if let [change] = changes {
-        let put = store.client.put_item().table_name(&store.table);
-        put.set_item(Some(row(tenant, change)?)).send().await?;
+    let rows = changes.iter().filter_map(|change| row(tenant, change).transpose());
+    let mut rows: Vec<Item> = rows.collect::<Result<_>>()?;
+    if rows.len() <= 1 {
+        if let Some(row) = rows.pop() {
+            store.client.put_item().table_name(&store.table).set_item(Some(row)).send().await?;
+        }
         return Ok(());
     }
-    for batch in changes.chunks(BATCH_WRITE_MAX) {
-        let mut requests = Vec::new();
-        for change in batch {
-            let put = built(PutRequest::builder().set_item(Some(row(tenant, change)?)).build())?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
-        write_all(store, requests).await?;
+    let mut requests = Vec::new();
+    for row in rows {
+        let put = built(PutRequest::builder().set_item(Some(row)).build())?;
+        requests.push(WriteRequest::builder().put_request(put).build());
     }
-    Ok(())
+    store.write_all(requests).await
 }
 
-/// Writes all of `requests`, however many the database takes at once.
-async fn write_all(store: &Store, mut requests: Vec<WriteRequest>) -> Result<()> {
-    let mut patience = Patience::begin();
-    loop {
-        let output = store.client.batch_write_item().request_items(&store.table, requests).send().await?;
-        let mut left = output.unprocessed_items.unwrap_or_default();
-        requests = left.remove(&store.table).unwrap_or_default();
-        if requests.is_empty() {
-            return Ok(());
-        }
-        patience.wait().await?;
-    }
-}
-
-fn row(tenant: &TenantId, change: &Change) -> Result<Item> {
+/// The row of an agent's change. An approval is its own record, and has none.
+fn row(tenant: &TenantId, change: &Change) -> Result<Option<Item>> {
     let event = &change.event;
-    let id: AgentId = event.entity.parse().map_err(|_| Error::internal("an event names no agent"))?;
+    let Ok(id) = event.entity.parse::<AgentId>() else {
+        return Ok(None);
+    };
     let key = keys::agent_audit(tenant, &id, event.rev);
     let values = audit_values(&change.differences);
     let changes = serde_json::to_string(&values).map_err(|_| Error::internal("an audit row is no JSON"))?;
@@ -94,6 +80,7 @@ fn row(tenant: &TenantId, change: &Change) -> Result<Item> {
         changes: (!values.is_empty()).then_some(changes),
         ttl: event.at.as_second() + ROW_AGE_S,
     })
+    .map(Some)
 }
 
 /// A page of an agent's rows, the newest first. `before` is the `rev` of the row that the page before

@@ -11,7 +11,7 @@ use schemars::{Schema, SchemaGenerator};
 use super::caller::Scope;
 use super::problem::ProblemCode;
 
-pub use table::ROUTES;
+pub use table::all;
 
 /// One route.
 #[derive(Debug)]
@@ -180,6 +180,20 @@ pub enum AgentsOperation {
     ValidateDraft,
     PutTool,
     DeleteTool,
+    Publish,
+    Versions,
+    Version,
+    RestoreVersion,
+    Diff,
+    Rollback,
+    Aliases,
+    PutAlias,
+    DeleteAlias,
+    Resolved,
+    Approvals,
+    Approval,
+    Accept,
+    Reject,
     Tiers,
     Models,
     Entitlements,
@@ -277,7 +291,7 @@ pub enum Found {
 
 static ROUTER: LazyLock<matchit::Router<Vec<&'static Route>>> = LazyLock::new(|| {
     let mut by_path: Vec<(&str, Vec<&'static Route>)> = Vec::new();
-    for route in ROUTES {
+    for route in all() {
         match by_path.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, routes)) => routes.push(route),
             None => by_path.push((route.path, vec![route])),
@@ -310,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
-        for route in ROUTES {
+        for route in all() {
             let Found::Route((found, _)) = find(route.method.as_str(), route.path) else {
                 panic!("{} is not found", route.path)
             };

@@ -1,8 +1,11 @@
+mod aliases;
+mod approvals;
 mod create;
 mod get;
 mod lifecycle;
 mod list;
 mod patch;
+pub mod publish;
 mod tools;
 mod upsert;
 mod validate;

@@ -1,0 +1,199 @@
+//! The use case of publishing: the draft becomes a version, and `live` leads to it. The snapshot is written
+//! first and the head last, which is the commit: until then there is no such version, and whoever ends in
+//! between leaves nothing that anyone sees.
+
+use std::collections::BTreeMap;
+
+use agent_management::agent::alias::Wanted;
+use agent_management::agent::change::{Minted, refuse_unpublishable};
+use agent_management::agent::store::{self, Assumed, Operation, Stored, Together, Written};
+use agent_management::agent::version::store::Taken;
+use agent_management::agent::version::{self, Release, Version};
+use agent_management::agent::{Agent, Creation, Repetition, Stamp};
+use agent_management::approval::Approval;
+use agent_management::error::{Error, Result};
+use agent_management::http::caller::Caller;
+use agent_management::http::precondition::Precondition;
+use agent_management::id::{AgentId, AliasName};
+use agent_management::tier::LimitName;
+use jiff::Timestamp;
+
+use crate::Agents;
+use crate::change::{ATTEMPTS_MAX, back_off};
+use crate::insert::judge as judge_by_tier;
+use crate::repoint::{Judged, ask, judge, project};
+
+/// How many operations a head remembers, and so how many versions back a repetition is looked for.
+const REMEMBERED_MAX: usize = 8;
+
+/// A request to publish.
+#[derive(Debug)]
+pub struct Request {
+    pub release: Release,
+    pub creation: Creation,
+    pub now: Timestamp,
+}
+
+/// What a publication did.
+#[derive(Debug)]
+pub struct Published {
+    pub agent: Agent,
+    pub version: Version,
+    pub minted: bool,
+    pub approval: Option<Approval>,
+    /// The same request came before.
+    pub is_replay: bool,
+}
+
+/// What one attempt led to.
+enum Attempt {
+    Done(Box<Published>),
+    /// The head has moved on; the snapshot that was taken of it, if one was.
+    Stale(Option<u64>),
+}
+
+pub async fn publish(
+    agents: &Agents,
+    caller: &Caller,
+    id: &AgentId,
+    precondition: &Precondition,
+    request: &Request,
+) -> Result<Published> {
+    let operation = Operation::of(request.creation);
+    let mut orphan = None;
+    for attempt in 0..ATTEMPTS_MAX {
+        let (stored, record) = store::get_with_tenant(&agents.store, &caller.tenant, id).await?;
+        if let Some(number) = orphan.take().filter(|number| !stored.agent.versions.contains(*number)) {
+            version::store::delete(&agents.store, &caller.tenant, id, &[number]).await?;
+        }
+        if stored.remembers(operation) {
+            return replayed(agents, caller, stored.agent, request).await;
+        }
+        precondition.check(stored.agent.rev)?;
+        refuse_unpublishable(&stored.agent)?;
+        let entitlements = record.and_then(|record| record.entitlements);
+        let entitlements = entitlements.unwrap_or_else(|| agents.tiers.default_entitlements());
+        let violations = judge_by_tier(agents, &entitlements, &stored.agent);
+        if !violations.is_empty() {
+            return Err(Error::Entitlement(violations));
+        }
+        let kept_max = agents.tiers.limits(&entitlements).get(LimitName::VersionsKept);
+        match try_once(agents, caller, &stored, kept_max, operation, request).await? {
+            Attempt::Done(published) => return Ok(*published),
+            // A rev that was asked for is refused above, once the snapshot is gone.
+            Attempt::Stale(number) => {
+                orphan = number;
+                back_off(attempt).await;
+            }
+        }
+    }
+    Err(Error::Unavailable("the agent keeps changing".into()))
+}
+
+async fn try_once(
+    agents: &Agents,
+    caller: &Caller,
+    stored: &Stored,
+    kept_max: Option<u64>,
+    operation: Operation,
+    request: &Request,
+) -> Result<Attempt> {
+    let (agent, tenant, now) = (&stored.agent, &caller.tenant, request.now);
+    let known = agent.published_as();
+    let number = known.unwrap_or(agent.rev);
+    let wanted = Wanted::only(agent, AliasName::live(), number);
+    if known.is_some() && wanted.is_there(agent) {
+        let version = version::store::get(&agents.store, tenant, &agent.id, number).await?;
+        return Ok(done(agent.clone(), version, false, None));
+    }
+    let contents = match known {
+        Some(_) => BTreeMap::new(),
+        None => BTreeMap::from([(number, agent.content.clone())]),
+    };
+    let Judged { alias, contents, asked } = judge(agents, tenant, agent, wanted, contents).await?;
+    let live = asked.is_none().then_some(alias);
+    let minted = known.is_none().then_some(Minted { number, kept_max });
+    let version = match minted {
+        Some(_) => snapshot(agent, request, caller),
+        None => version::store::get(&agents.store, tenant, &agent.id, number).await?,
+    };
+    let mut now_there = agent.clone();
+    if minted.is_some() || live.is_some() {
+        let after = agent.with_publication(minted, live, &caller.user, now);
+        let new = minted.map(|_| &version);
+        match commit(agents, caller, stored, &after, operation, new).await? {
+            Written::Done => {
+                project(agents, tenant, agent, &after, &contents).await;
+                now_there = after;
+            }
+            Written::Landed(landed) => {
+                project(agents, tenant, agent, &after, &contents).await;
+                now_there = *landed;
+            }
+            Written::Stale | Written::Refused(_) => return Ok(Attempt::Stale(minted.map(|_| number))),
+        }
+    }
+    let approval = match asked {
+        Some(asked) => Some(ask(agents, caller, asked, now).await?),
+        None => None,
+    };
+    Ok(done(now_there, version, minted.is_some(), approval))
+}
+
+fn done(agent: Agent, version: Version, minted: bool, approval: Option<Approval>) -> Attempt {
+    Attempt::Done(Box::new(Published { agent, version, minted, approval, is_replay: false }))
+}
+
+fn snapshot(agent: &Agent, request: &Request, caller: &Caller) -> Version {
+    Version {
+        agent: agent.id.clone(),
+        number: agent.rev,
+        content: agent.content.clone(),
+        release: request.release.clone(),
+        published: Stamp { at: request.now, by: caller.user.clone() },
+        previous: agent.published_version(),
+        creation: request.creation,
+    }
+}
+
+/// Writes the snapshot, if there is a new one, and then the head.
+async fn commit(
+    agents: &Agents,
+    caller: &Caller,
+    stored: &Stored,
+    after: &Agent,
+    operation: Operation,
+    new: Option<&Version>,
+) -> Result<Written> {
+    let (store, tenant) = (&agents.store, &caller.tenant);
+    if let Some(version) = new
+        && version::store::insert(store, tenant, version).await? == Taken::ByAnother
+    {
+        // Someone has taken the same draft and not committed it, or we are late. Only who moves the head on
+        // may replace the snapshot.
+        let replace = version::store::replace(store, tenant, version)?;
+        return match store::update_with(store, tenant, stored, after, operation, replace).await? {
+            Together::Written(written) => Ok(written),
+            Together::OtherRefused(_) => Err(Error::internal("a snapshot was refused without a condition")),
+        };
+    }
+    let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
+    store::update(store, tenant, stored, after, operation, assumed).await
+}
+
+/// The answer to a request that came before: the version that it made, and the agent as it stands now.
+async fn replayed(agents: &Agents, caller: &Caller, agent: Agent, request: &Request) -> Result<Published> {
+    let (store, tenant) = (&agents.store, &caller.tenant);
+    let found = version::store::published_by(store, tenant, &agent, request.creation, REMEMBERED_MAX).await?;
+    let (number, minted) = match found {
+        Some((_, earlier)) if request.creation.compare(earlier) == Repetition::Reuse => {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        Some((number, _)) => (Some(number), true),
+        // It moved `live` to a version that was there.
+        None => (agent.published_version(), false),
+    };
+    let number = number.ok_or(Error::Unpublished)?;
+    let version = version::store::get(store, tenant, &agent.id, number).await?;
+    Ok(Published { agent, version, minted, approval: None, is_replay: true })
+}

@@ -1,0 +1,193 @@
+//! The one use case behind everything that lets an alias lead elsewhere: find out what its versions hold,
+//! judge the change by the alias's policy, write it, and bring the live copy up to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_management::agent::alias::{Alias, Verdict, Wanted, heaviest};
+use agent_management::agent::live::{self, Live};
+use agent_management::agent::risk::{Risk, risks};
+use agent_management::agent::store::{self, Assumed, Operation, Written};
+use agent_management::agent::{Agent, Content, version};
+use agent_management::approval::{self, Approval, Asked};
+use agent_management::error::{Error, Result};
+use agent_management::http::caller::Caller;
+use agent_management::http::precondition::Precondition;
+use agent_management::id::{AgentId, AliasName, TenantId};
+use agent_management::violation::Violation;
+use jiff::Timestamp;
+
+use crate::Agents;
+use crate::change::{ATTEMPTS_MAX, back_off};
+
+/// What became of a change of an alias.
+#[derive(Debug)]
+pub enum Repointed {
+    /// It was so already.
+    Unchanged(Box<Agent>),
+    Changed(Box<Agent>),
+    /// There was no such alias before.
+    Created(Box<Agent>),
+    /// Another user has to accept it.
+    Asked(Box<Approval>),
+}
+
+/// A change of an alias that its policy has judged.
+#[derive(Debug)]
+pub struct Judged {
+    pub alias: Alias,
+    /// What the alias's versions hold, as far as it was needed.
+    pub contents: BTreeMap<u64, Content>,
+    /// What has to be asked first, if anything has.
+    pub asked: Option<Asked>,
+}
+
+/// Makes an alias what `decide` says.
+pub async fn repoint(
+    agents: &Agents,
+    caller: &Caller,
+    id: &AgentId,
+    precondition: &Precondition,
+    now: Timestamp,
+    decide: impl Fn(&Agent) -> Result<Wanted>,
+) -> Result<Repointed> {
+    let operation = Operation::begin();
+    for attempt in 0..ATTEMPTS_MAX {
+        let stored = store::get(&agents.store, &caller.tenant, id).await?;
+        precondition.check(stored.agent.rev)?;
+        let wanted = decide(&stored.agent)?;
+        if wanted.is_there(&stored.agent) {
+            return Ok(Repointed::Unchanged(Box::new(stored.agent)));
+        }
+        let name = wanted.name.clone();
+        let judged = judge(agents, &caller.tenant, &stored.agent, wanted, BTreeMap::new()).await?;
+        if let Some(asked) = judged.asked {
+            return ask(agents, caller, asked, now)
+                .await
+                .map(|approval| Repointed::Asked(Box::new(approval)));
+        }
+        let after = stored.agent.with_alias(name.clone(), judged.alias, &caller.user, now);
+        let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
+        match store::update(&agents.store, &caller.tenant, &stored, &after, operation, assumed).await? {
+            Written::Done => {
+                project(agents, &caller.tenant, &stored.agent, &after, &judged.contents).await;
+                return Ok(done(&stored.agent, &name, Box::new(after)));
+            }
+            Written::Landed(now) => {
+                project(agents, &caller.tenant, &stored.agent, &after, &judged.contents).await;
+                return Ok(done(&stored.agent, &name, now));
+            }
+            Written::Stale if precondition.is_open() => back_off(attempt).await,
+            Written::Stale | Written::Refused(_) => return Err(Error::PreconditionFailed),
+        }
+    }
+    Err(Error::Unavailable("the agent keeps changing".into()))
+}
+
+fn done(before: &Agent, name: &AliasName, after: Box<Agent>) -> Repointed {
+    if before.aliases.contains_key(name) { Repointed::Changed(after) } else { Repointed::Created(after) }
+}
+
+/// Judges what is wanted of an alias by the policy that is in force for it. `known` is what of its versions
+/// is at hand.
+///
+/// # Errors
+/// [`Error::PolicyRefused`].
+pub async fn judge(
+    agents: &Agents,
+    tenant: &TenantId,
+    agent: &Agent,
+    wanted: Wanted,
+    known: BTreeMap<u64, Content>,
+) -> Result<Judged> {
+    let current = agent.aliases.get(&wanted.name);
+    let policy = current.map(|alias| alias.policy.clone()).unwrap_or_default();
+    let had: BTreeSet<u64> = current.iter().flat_map(|alias| &alias.routes).map(|one| one.version).collect();
+    let baseline = current.and_then(|alias| heaviest(&alias.routes)).map(|route| route.version);
+    let new: BTreeSet<u64> = wanted.versions().filter(|version| !had.contains(version)).collect();
+    // Their sub-agents are those of the alias; where it leads to the same versions they are known.
+    let is_same = new.is_empty() && had.len() == wanted.routes.len();
+    let mut needed: BTreeSet<u64> = if is_same { BTreeSet::new() } else { wanted.versions().collect() };
+    if !policy.is_empty() && !new.is_empty() {
+        needed.extend(baseline);
+    }
+    if wanted.name.is_live() {
+        needed.extend(heaviest(&wanted.routes).map(|route| route.version));
+    }
+    needed.retain(|version| !known.contains_key(version));
+    let mut contents = version::store::contents(&agents.store, tenant, &agent.id, needed).await?;
+    contents.extend(known);
+    let after_policy = wanted.policy.clone();
+    let name = wanted.name.clone();
+    let mut alias = wanted.into_alias(&contents);
+    if let Some(current) = current.filter(|_| is_same) {
+        alias.uses.clone_from(&current.uses);
+    }
+    let found = baseline.and_then(|baseline| contents.get(&baseline)).map(|from| {
+        let each = new.iter().filter_map(|version| contents.get(version)).flat_map(|to| risks(from, to));
+        each.collect::<Vec<Risk>>()
+    });
+    let verdict = policy.judge(found.unwrap_or_default(), &after_policy);
+    let asked = match (verdict, current) {
+        (Verdict::Admitted, _) | (Verdict::NeedsApproval(_), None) => None,
+        (Verdict::Refused(risks), _) => return Err(refused(&name, &risks)),
+        (Verdict::NeedsApproval(risks), Some(before)) => Some(Asked {
+            agent: agent.id.clone(),
+            alias: name,
+            before: before.clone(),
+            after: alias.clone(),
+            risks,
+        }),
+    };
+    Ok(Judged { alias, contents, asked })
+}
+
+fn refused(alias: &AliasName, risks: &[Risk]) -> Error {
+    let violation = |risk: &Risk| {
+        let detail = format!("the policy of {alias} refuses: {}", risk.class.rule());
+        Violation::new(risk.pointer.clone(), risk.class.as_str(), detail)
+    };
+    Error::PolicyRefused(risks.iter().map(violation).collect())
+}
+
+/// Asks another user.
+pub async fn ask(agents: &Agents, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Approval> {
+    let approval = Approval::ask(asked, &caller.user, now);
+    approval::store::insert(&agents.store, &caller.tenant, &approval).await?;
+    Ok(approval)
+}
+
+/// Brings the live copy up to a change of the head, if it is one of the live copy, too. The change is done
+/// whether or not this succeeds: `stream-fanout` repairs the copy.
+pub async fn project(
+    agents: &Agents,
+    tenant: &TenantId,
+    before: &Agent,
+    after: &Agent,
+    contents: &BTreeMap<u64, Content>,
+) {
+    if !live::differs(before, after) {
+        return;
+    }
+    if let Err(error) = copy(agents, tenant, after, contents).await {
+        tracing::warn!(%error, "the live copy waits for its repair");
+    }
+}
+
+async fn copy(
+    agents: &Agents,
+    tenant: &TenantId,
+    after: &Agent,
+    contents: &BTreeMap<u64, Content>,
+) -> Result<()> {
+    let live = match Live::of(after, contents) {
+        Some(live) => Some(live),
+        None => {
+            let needed = live::needs(after);
+            Live::of(after, &version::store::contents(&agents.store, tenant, &after.id, needed).await?)
+        }
+    };
+    match live {
+        Some(live) => live::store::put(&agents.store, tenant, &after.id, &live).await,
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,103 @@
+//! What follows from a change of a head beside its event: the live copy is brought up to it where whoever
+//! made the change could not, and snapshots that are no versions any more are removed. All of it may be done
+//! again, and late.
+
+use std::collections::BTreeMap;
+
+use agent_management::agent::live::{self, Live};
+use agent_management::agent::{Agent, Head, version};
+use agent_management::error::Result;
+use agent_management::id::{AgentId, TenantId};
+
+use crate::StreamFanout;
+
+/// A change of a head that something follows from.
+#[derive(Debug)]
+pub struct Upkeep {
+    pub id: AgentId,
+    pub before: Option<Box<Agent>>,
+    pub after: Head,
+}
+
+impl Upkeep {
+    /// The change, if something follows from it.
+    pub fn of(id: &AgentId, before: Option<&Head>, after: &Head) -> Option<Self> {
+        let before = before.and_then(Head::agent);
+        let is_needed = match (before, after) {
+            (Some(before), Head::Deleted(_)) => !before.versions.is_empty(),
+            (Some(before), Head::Live(after)) => {
+                live::differs(before, after) || before.versions != after.versions
+            }
+            (None, _) => false,
+        };
+        let change = || Self { id: id.clone(), before: before.cloned().map(Box::new), after: after.clone() };
+        is_needed.then(change)
+    }
+}
+
+impl StreamFanout {
+    /// Does what follows from a change of a head.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub(crate) async fn keep_up(&self, tenant: &TenantId, upkeep: &Upkeep) -> Result<()> {
+        let Upkeep { id, before, after } = upkeep;
+        match after {
+            Head::Live(after) => {
+                self.repair_live(tenant, after).await?;
+                match before {
+                    Some(before) => self.remove_snapshots(tenant, before, after).await,
+                    None => Ok(()),
+                }
+            }
+            Head::Deleted(tombstone) => {
+                live::store::bury(&self.store, tenant, id, tombstone.rev, tombstone.at).await?;
+                let Some(before) = before else {
+                    return Ok(());
+                };
+                let mut numbers: Vec<u64> = before.versions.newest_first().collect();
+                numbers.extend(self.uncommitted(tenant, before, tombstone.rev).await?);
+                version::store::delete(&self.store, tenant, id, &numbers).await
+            }
+        }
+    }
+
+    /// Writes the live copy, if it is older than the head.
+    pub(crate) async fn repair_live(&self, tenant: &TenantId, agent: &Agent) -> Result<()> {
+        let Some(number) = live::needs(agent) else {
+            return Ok(());
+        };
+        let rev = live::store::rev(&self.store, tenant, &agent.id).await?;
+        if rev.is_some_and(|rev| rev >= agent.rev) {
+            return Ok(());
+        }
+        // A version that is gone belongs to a head that is no longer the newest.
+        let version = version::store::find(&self.store, tenant, &agent.id, number).await?;
+        let contents: BTreeMap<_, _> =
+            version.into_iter().map(|version| (version.number, version.content)).collect();
+        match Live::of(agent, &contents) {
+            Some(live) => live::store::put(&self.store, tenant, &agent.id, &live).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the snapshots that a publication left behind: those that it dropped for their age, and those
+    /// since the one before that nobody committed.
+    async fn remove_snapshots(&self, tenant: &TenantId, before: &Agent, after: &Agent) -> Result<()> {
+        let mut numbers = before.versions.without(&after.versions);
+        if let Some(published) = after.published_version().filter(|_| before.published != after.published) {
+            numbers.extend(self.uncommitted(tenant, before, published).await?);
+        }
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        version::store::delete(&self.store, tenant, &after.id, &numbers).await
+    }
+
+    /// Snapshots after the agent's last version and before `end`: the head has moved past them, so nobody
+    /// will ever commit one.
+    async fn uncommitted(&self, tenant: &TenantId, agent: &Agent, end: u64) -> Result<Vec<u64>> {
+        let last = agent.published_version().unwrap_or(0);
+        version::store::numbers_between(&self.store, tenant, &agent.id, last, end).await
+    }
+}
