@@ -19,6 +19,7 @@ pub mod lambda;
 pub mod page;
 pub mod patch;
 pub mod queue;
+pub mod search;
 pub mod tenant;
 pub mod tier;
 pub mod violation;

@@ -1,6 +1,7 @@
 //! Someone who uses the service: a tenant's user with a token, or nobody in particular.
 
-use serde_json::Value;
+use harness::an_agent;
+use serde_json::{Value, json};
 
 use crate::context::{Context, eventually};
 use crate::http::{Answer, Sent};
@@ -71,6 +72,37 @@ impl Client {
     /// Creates an agent and gives its path.
     pub async fn create_at(&self, document: &Value) -> String {
         path_of(&self.create(document).await)
+    }
+
+    /// Creates an agent and publishes it with each of these instructions: its path, and the versions.
+    pub async fn create_published(&self, instructions: &[&str]) -> (String, Vec<u64>) {
+        let path = self.create_at(&an_agent().build()).await;
+        let mut versions = Vec::new();
+        for text in instructions {
+            self.instruct(&path, text).await;
+            versions.push(self.publish(&path).await);
+        }
+        (path, versions)
+    }
+
+    /// Gives an agent other instructions.
+    pub async fn instruct(&self, path: &str, text: &str) {
+        self.merge(path, &json!({"config": {"instructions": text}})).send().await.expect(200);
+    }
+
+    /// Makes a version of an agent's draft and gives its number.
+    pub async fn publish(&self, path: &str) -> u64 {
+        let published = self.request("POST", &format!("{path}/publish")).send().await.expect(201).json();
+        published["version"]["version"].as_u64().expect("a number")
+    }
+
+    /// What an agent resolves to, once it is this version: what `live` leads to is read from a copy.
+    pub async fn resolved(&self, path: &str, version: u64) -> Answer {
+        eventually("the version that live leads to", async || {
+            let answer = self.get(&format!("{path}/resolved")).send().await;
+            (answer.status == 200 && answer.json()["version"] == version).then_some(answer)
+        })
+        .await
     }
 
     /// How many agents count.

@@ -85,6 +85,14 @@ impl Context {
         self.client_with(&json!({"tenant": tenant, "user": USER})).await
     }
 
+    /// The same on another tier, where anyone may set it. The tier is set before the token is used, since
+    /// what a gateway remembers of a token may be a minute old.
+    pub async fn client_on(&self, tier: &str) -> Client {
+        let tenant = self.fresh_tenant();
+        self.set_tier(&tenant, tier).await;
+        self.client_with(&json!({"tenant": tenant, "user": USER})).await
+    }
+
     /// A client with a token that says this.
     pub async fn client_with(&self, said: &Value) -> Client {
         let tenant = said["tenant"].as_str().unwrap_or_default();

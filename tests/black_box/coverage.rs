@@ -1,6 +1,6 @@
 //! Which operations the cases have had a success of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::http::Answer;
@@ -10,6 +10,8 @@ use crate::openapi::Operation;
 #[derive(Debug, Default)]
 pub struct Coverage {
     succeeded: Mutex<BTreeSet<(String, String)>>,
+    /// Operations that only a case leads to that is left out, each with the reason.
+    excused: Mutex<BTreeMap<&'static str, &'static str>>,
 }
 
 impl Coverage {
@@ -20,6 +22,17 @@ impl Coverage {
             let mut succeeded = self.succeeded.lock().unwrap_or_else(PoisonError::into_inner);
             succeeded.insert((answer.method.clone(), path));
         }
+    }
+
+    /// Takes note that the only case that leads to these operations is left out, and why.
+    pub fn excuse(&self, operations: &[&'static str], reason: &'static str) {
+        let mut excused = self.excused.lock().unwrap_or_else(PoisonError::into_inner);
+        excused.extend(operations.iter().map(|operation| (*operation, reason)));
+    }
+
+    /// The operations that no case leads to that was run, each with the reason.
+    pub fn excused(&self) -> BTreeMap<&'static str, &'static str> {
+        self.excused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The operations without a success.

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// An id of the right form that no agent has.
 pub const UNKNOWN_ID: &str = "agt_00000000000000000000000000";
+/// The same for approvals.
+pub const UNKNOWN_APPROVAL: &str = "apv_00000000000000000000000000";
 
 /// A method and a path with parameters in braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +43,9 @@ impl Operation {
     /// The path with `id` for an agent, and something of the right form for the other parameters.
     pub fn at(&self, id: &str) -> String {
         let path = self.path.replace("{id}", id).replace("{code}", "not_found");
-        path.replace("{key}", "no-such-key").replace("{tool_id}", "search")
+        let path = path.replace("{key}", "no-such-key").replace("{tool_id}", "search");
+        let path = path.replace("{version}", "1").replace("{alias}", "live");
+        path.replace("{approval_id}", UNKNOWN_APPROVAL)
     }
 
     /// How many segments are as in `path`; none if another segment contradicts.

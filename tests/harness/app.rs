@@ -56,13 +56,12 @@ impl App {
 
     /// Lets the stream bring everything that was written so far.
     pub async fn settle(&self) {
-        for _ in 0..10_000 {
-            match self.host.fanout.turn().await.expect("the stream can be read") {
-                Turn::Idle => return,
-                Turn::Progress | Turn::Retry => {}
+        for mapping in [&self.host.fanout, &self.host.indexer] {
+            let mut turns = 0..10_000;
+            while mapping.turn().await.expect("the stream can be read") != Turn::Idle {
+                assert!(turns.next().is_some(), "the stream does not settle");
             }
         }
-        panic!("the stream does not settle");
     }
 
     /// A client of [`TENANT`] with every scope.

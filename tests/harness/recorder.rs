@@ -17,17 +17,8 @@ use local::table::{Engine, operation};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::recorded::{Recorded, collect_partitions, consumed, items_read};
 use crate::template::{self, Grant};
-
-/// One call that reached the engine.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    pub operation: String,
-    pub read_units: f64,
-    pub write_units: f64,
-    /// Every partition that the call names, of the table and of its indexes.
-    pub partitions: Vec<String>,
-}
 
 /// What happens to a call instead of what should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +119,15 @@ impl Recorder {
     /// Everything that a function's role was used for so far.
     pub fn used(&self) -> BTreeSet<(&'static str, Grant)> {
         self.locked().used.clone()
+    }
+
+    fn caller(&self) -> &'static str {
+        self.function.as_ref().map_or("local", |(name, _)| name)
+    }
+
+    /// What a function's calls were since the last call, which forgets all.
+    pub fn take_of(&self, function: &str) -> Vec<Recorded> {
+        self.take().into_iter().filter(|call| call.function == function).collect()
     }
 
     /// Notes what a call needs.
@@ -260,40 +260,14 @@ impl Recorder {
         let mut partitions = Vec::new();
         collect_partitions(&request, &mut partitions);
         self.locked().recorded.push(Recorded {
+            function: self.caller(),
             operation: operation.to_owned(),
             read_units: if is_read { units } else { 0.0 },
             write_units: if is_read { 0.0 } else { units },
+            items_read: items_read(operation, &request, &document),
             partitions,
         });
         (status, answer)
-    }
-}
-
-fn consumed(capacity: &Value) -> f64 {
-    match capacity {
-        Value::Array(tables) => tables.iter().map(consumed).sum(),
-        table => table["CapacityUnits"].as_f64().unwrap_or_default(),
-    }
-}
-
-/// Every partition key in a request: of keys and items, and of key conditions.
-fn collect_partitions(request: &Value, found: &mut Vec<String>) {
-    match request {
-        Value::Object(members) => {
-            for (name, member) in members {
-                if name.ends_with("PK") {
-                    found.extend(member["S"].as_str().map(str::to_owned));
-                }
-                collect_partitions(member, found);
-            }
-            let condition = request["KeyConditionExpression"].as_str().unwrap_or_default();
-            if let Some((_, value)) = condition.split_once("PK = ") {
-                let name = value.split_whitespace().next().unwrap_or_default();
-                found.extend(request["ExpressionAttributeValues"][name]["S"].as_str().map(str::to_owned));
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_partitions(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -323,9 +297,11 @@ impl<C: HttpConnector + Clone + 'static> HttpConnector for Relay<C> {
             let operation = format!("{} {}", request.method(), service(&request));
             relay.recorder.hold_against_the_role(vec![template::need(&request)]);
             relay.recorder.locked().recorded.push(Recorded {
+                function: relay.recorder.caller(),
                 operation,
                 read_units: 0.0,
                 write_units: 0.0,
+                items_read: 0,
                 partitions: Vec::new(),
             });
             relay.recorder.pass(async || relay.inner.call(request).await).await

@@ -174,13 +174,13 @@ async fn update_is_one_read_unit_and_3_write_units() {
 }
 
 #[tokio::test]
-async fn delete_is_one_read_unit_and_7_write_units() {
+async fn delete_is_1_and_a_half_read_units_and_7_write_units() {
     let app = warm().await;
     let path = created(&app).await;
     app.client().request(Method::DELETE, &path).header("if-match", "*").send().await.expect(204);
     let calls = app.recorder.take();
-    assert_eq!(total(&calls), (2, 1.0, 7.0), "{calls:?}");
-    assert_eq!(calls[1].operation, "TransactWriteItems");
+    assert_eq!(total(&calls), (3, 1.5, 7.0), "{calls:?}");
+    assert_eq!(calls[2].operation, "TransactWriteItems");
 }
 
 #[tokio::test]

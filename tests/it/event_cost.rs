@@ -25,7 +25,7 @@ async fn create(app: &App, count: usize) {
     for _ in 0..count {
         app.client().post("/v1/agents", &an_agent().build()).send().await.expect(201);
     }
-    app.recorder.take();
+    app.recorder.take_of("stream-fanout");
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn an_event_alone_is_logged_for_1_write_and_audited_for_another() {
     let app = start().await;
     create(&app, 1).await;
     app.settle().await;
-    let calls = app.recorder.take();
+    let calls = app.recorder.take_of("stream-fanout");
     let names: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
     // The log's end, the segment, the sockets, the endpoints, the audit row.
     assert_eq!(names, ["Query", "PutItem", "Query", "Query", "PutItem"]);
@@ -41,7 +41,7 @@ async fn an_event_alone_is_logged_for_1_write_and_audited_for_another() {
     // The environment remembers the end of the log, and the endpoints for 30 seconds.
     create(&app, 1).await;
     app.settle().await;
-    assert_eq!(total(&app.recorder.take()), (3, 1.0, 2.0));
+    assert_eq!(total(&app.recorder.take_of("stream-fanout")), (3, 1.0, 2.0));
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn an_event_in_a_full_segment_is_logged_for_less_than_a_third_of_a_write()
     app.settle().await;
     create(&app, 64).await;
     app.settle().await;
-    let calls = app.recorder.take();
+    let calls = app.recorder.take_of("stream-fanout");
     let log = of(&calls, "PutItem");
     assert_eq!(log.len(), 1, "one segment");
     assert!(log[0].write_units <= 0.3 * 64.0, "{}", log[0].write_units);
@@ -79,7 +79,7 @@ async fn a_push_to_1_000_sockets_is_one_query_of_at_most_40_units_and_a_post_eac
     }
     create(&app, 1).await;
     app.settle().await;
-    let calls = app.recorder.take();
+    let calls = app.recorder.take_of("stream-fanout");
     let queries = of(&calls, "Query");
     assert_eq!(queries.len(), 1);
     assert!(queries[0].read_units <= 40.0, "{}", queries[0].read_units);
@@ -94,11 +94,11 @@ async fn reading_the_log_and_tickets_cost_what_they_say() {
     create(&app, 1).await;
     app.settle().await;
     app.client().get("/v1/events").send().await.expect(200);
-    app.recorder.take();
+    app.recorder.take_of("webhooks");
     for (path, calls) in [("/v1/events?last=20", 1), ("/v1/events", 3)] {
         app.client().get(path).send().await.expect(200);
-        assert_eq!(app.recorder.take().len(), calls, "{path}");
+        assert_eq!(app.recorder.take_of("webhooks").len(), calls, "{path}");
     }
     app.client().request(http::Method::POST, "/v1/ws-tickets").send().await.expect(201);
-    assert_eq!(total(&app.recorder.take()), (1, 0.0, 1.0));
+    assert_eq!(total(&app.recorder.take_of("webhooks")), (1, 0.0, 1.0));
 }

@@ -117,6 +117,16 @@ async fn the_fanout_answers_the_stream_and_the_schedule() {
     assert_eq!(input, event("stream-fanout.schedule"), "the template's schedule sends another event");
 }
 
+#[tokio::test]
+async fn the_indexer_answers_the_stream() {
+    let app = App::start().await;
+    let batch = app.host.search_indexer.handle(event("search-indexer.stream")).await.expect("an answer");
+    assert_eq!(batch, json!({"batchItemFailures": []}));
+    let found = app.client_of("demo-free").post("/v1/agents/search", &json!({"filter": {"text": "stre*"}}));
+    // The list by creation is the heads' own, and there is none here: the word leads to the card.
+    assert_eq!(found.send().await.expect(200).json()["items"].as_array().map(Vec::len), Some(1));
+}
+
 #[test]
 fn every_trigger_has_an_event() {
     let files = std::fs::read_dir(FOLDER).expect("a folder");
@@ -138,7 +148,7 @@ fn every_trigger_has_an_event() {
             count("AWS::Scheduler::Schedule"),
             count("AWS::ApiGatewayV2::Authorizer")
         ],
-        [1, 1, 1]
+        [2, 1, 1]
     );
 }
 

@@ -11,6 +11,7 @@ mod flows;
 mod local_host;
 mod mappings;
 mod routes;
+mod search_cost;
 mod sockets;
 mod template;
 mod tokens;

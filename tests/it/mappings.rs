@@ -56,6 +56,7 @@ fn put(engine: &Engine, name: &str, entity: &str) {
 }
 
 const SETTINGS: Settings = Settings {
+    name: "a-function",
     batch_size: 4,
     maximum_retry_attempts: 2,
     maximum_record_age: Duration::from_hours(12),

@@ -101,7 +101,8 @@ async fn the_live_copy_s_repair_costs_nothing_but_a_look_where_it_is_there() {
     publish_as(&app.client(), &path, "b").await;
     app.recorder.take();
     app.settle().await;
-    let writes: Vec<_> = app.recorder.take().into_iter().filter(|call| call.write_units > 0.0).collect();
+    let writes: Vec<_> =
+        app.recorder.take_of("stream-fanout").into_iter().filter(|call| call.write_units > 0.0).collect();
     // The segment of the log and the two audit rows: one of the patch, one of the publication.
     assert_eq!(writes.len(), 2, "{writes:?}");
 }

@@ -2,6 +2,7 @@
 //! table; `routes` has a file per verb.
 
 mod change;
+mod dependents;
 mod insert;
 mod publish;
 mod repoint;

@@ -10,7 +10,7 @@ use agent_management::agent::store::{self, Assumed, Operation, Stored, Together,
 use agent_management::agent::version::store::Taken;
 use agent_management::agent::version::{self, Release, Version};
 use agent_management::agent::{Agent, Creation, Repetition, Stamp};
-use agent_management::approval::Approval;
+use agent_management::approval::{self, Approval};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::precondition::Precondition;
@@ -25,6 +25,9 @@ use crate::repoint::{Judged, ask, judge, project};
 
 /// How many operations a head remembers, and so how many versions back a repetition is looked for.
 const REMEMBERED_MAX: usize = 8;
+
+/// How many of the newest approvals a repetition looks through for its own.
+const APPROVALS_MAX: u32 = 100;
 
 /// A request to publish.
 #[derive(Debug)]
@@ -195,5 +198,29 @@ async fn replayed(agents: &Agents, caller: &Caller, agent: Agent, request: &Requ
     };
     let number = number.ok_or(Error::Unpublished)?;
     let version = version::store::get(store, tenant, &agent.id, number).await?;
-    Ok(Published { agent, version, minted, approval: None, is_replay: true })
+    let approval = asked_for(agents, caller, &agent, number, request.now).await?;
+    Ok(Published { agent, version, minted, approval, is_replay: true })
+}
+
+/// The approval that `live` still waits for before it leads to the version, among the newest of the tenant.
+async fn asked_for(
+    agents: &Agents,
+    caller: &Caller,
+    agent: &Agent,
+    number: u64,
+    now: Timestamp,
+) -> Result<Option<Approval>> {
+    let live = AliasName::live();
+    let wanted = Wanted::only(agent, live.clone(), number);
+    if wanted.is_there(agent) || wanted.policy.is_empty() {
+        return Ok(None);
+    }
+    let page = approval::store::list(&agents.store, &caller.tenant, None, APPROVALS_MAX, now).await?;
+    let is_it = |approval: &Approval| {
+        approval.agent == agent.id
+            && approval.alias == live
+            && approval.after.routes == wanted.routes
+            && approval.requested.by == caller.user
+    };
+    Ok(page.items.into_iter().find(is_it))
 }

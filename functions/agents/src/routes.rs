@@ -12,6 +12,7 @@ mod openapi;
 mod problems;
 mod publish;
 mod resolved;
+mod search;
 mod update;
 mod upsert;
 mod validate;
@@ -62,6 +63,9 @@ pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
         AgentsOperation::Approval => approvals::get(agents, call).await,
         AgentsOperation::Accept => approvals::accept(agents, call).await,
         AgentsOperation::Reject => approvals::reject(agents, call).await,
+        AgentsOperation::Search => search::search(agents, call).await,
+        AgentsOperation::Count => search::count(agents, call).await,
+        AgentsOperation::Dependents => search::list_dependents(agents, call).await,
         AgentsOperation::Tiers => entitlements::tiers(agents, call),
         AgentsOperation::Models => entitlements::models(agents, call),
         AgentsOperation::Entitlements => entitlements::entitlements(agents, call).await,

@@ -95,10 +95,14 @@ fn about(base_url: &str) -> Value {
 
 /// Answers when everything that was written before has been announced.
 async fn idle(host: &Host) -> Response<Bytes> {
-    match tokio::time::timeout(IDLE_MAX, host.fanout.settled()).await {
+    match tokio::time::timeout(IDLE_MAX, settled(host)).await {
         Ok(()) => document(http::StatusCode::OK, JSON, json!({"idle": true}).to_string()),
         Err(_) => document(http::StatusCode::GATEWAY_TIMEOUT, JSON, json!({"idle": false}).to_string()),
     }
+}
+
+async fn settled(host: &Host) {
+    tokio::join!(host.fanout.settled(), host.indexer.settled());
 }
 
 fn token(host: &Host, body: &[u8]) -> Result<Value> {

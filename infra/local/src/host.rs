@@ -1,7 +1,7 @@
 //! The functions put together: the one place that knows all of them, and what triggers each.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent_management::clock::Clock;
@@ -11,6 +11,7 @@ use agent_management::tier::Tiers;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use search_indexer::SearchIndexer;
 use serde_json::Value;
 use stream_fanout::StreamFanout;
 use webhooks::Webhooks;
@@ -28,12 +29,16 @@ use crate::table::{self, Engine};
 
 /// The mapping of the stream to `stream-fanout`, as the template has it.
 pub const FANOUT: StreamSettings = StreamSettings {
+    name: "stream-fanout",
     batch_size: 100,
     maximum_retry_attempts: 1_000,
     maximum_record_age: Duration::from_hours(12),
     bisect_batch_on_function_error: true,
     filter: is_announced,
 };
+
+/// The mapping of the stream to `search-indexer`, as the template has it.
+pub const INDEXER: StreamSettings = StreamSettings { name: "search-indexer", filter: is_agent, ..FANOUT };
 
 /// What a host is made of.
 #[derive(Debug)]
@@ -102,8 +107,11 @@ pub struct Host {
     pub queues: Queues,
     /// From the table's stream to `stream-fanout`.
     pub fanout: StreamMapping,
-    /// The function that the mapping and the schedule invoke.
+    /// From the table's stream to `search-indexer`.
+    pub indexer: StreamMapping,
+    /// The function that the first mapping and the schedule invoke.
     pub stream_fanout: StreamFanout,
+    pub search_indexer: SearchIndexer,
     pub issuer: Issuer,
     pub tiers: Arc<Tiers>,
     pub clock: Clock,
@@ -146,8 +154,11 @@ impl Host {
                 clock.clone(),
             ),
         };
-        let queue = |name| Queues::queue(name, queues_client.function("stream-fanout"));
-        let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
+        let queue = |function, name| Queues::queue(name, queues_client.function(function));
+        let sending = stream_fanout::Queues {
+            webhooks: queue("stream-fanout", WEBHOOKS),
+            parked: queue("stream-fanout", PARKED),
+        };
         let stream_fanout =
             StreamFanout::new(store("stream-fanout"), sockets("stream-fanout"), sending, clock.clone());
         let function = stream_fanout.clone();
@@ -155,7 +166,16 @@ impl Host {
             let function = function.clone();
             async move { function.handle(event).await }
         });
-        let fanout = StreamMapping::new(engine.clone(), FANOUT, function, clock.clone(), trimmer);
+        let trimmer = trimmer.map(|trimmer| Arc::new(Mutex::new(trimmer)));
+        let fanout = StreamMapping::new(engine.clone(), FANOUT, function, clock.clone(), trimmer.clone());
+        let parked = queue("search-indexer", PARKED);
+        let search_indexer = SearchIndexer::new(store("search-indexer"), parked, clock.clone());
+        let function = search_indexer.clone();
+        let function = Function::new(move |event: Value| {
+            let function = function.clone();
+            async move { function.handle(event).await }
+        });
+        let indexer = StreamMapping::new(engine.clone(), INDEXER, function, clock.clone(), trimmer);
         Ok(Self {
             gateway: Gateway::new(functions, clock.clone(), cors),
             store: store("local"),
@@ -163,7 +183,9 @@ impl Host {
             hub,
             queues,
             fanout,
+            indexer,
             stream_fanout,
+            search_indexer,
             issuer,
             tiers,
             clock,
@@ -173,6 +195,14 @@ impl Host {
 
 /// The mapping's filter as Lambda has it: heads of agents, and approvals.
 pub const FANOUT_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval"]}}}}"#;
+
+/// The filter of the other mapping: heads of agents.
+pub const INDEXER_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}"#;
+
+/// What [`INDEXER_PATTERN`] lets through.
+fn is_agent(record: &Value) -> bool {
+    record["dynamodb"]["NewImage"]["entity"]["S"] == "agent"
+}
 
 /// What [`FANOUT_PATTERN`] lets through.
 fn is_announced(record: &Value) -> bool {

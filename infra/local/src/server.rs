@@ -163,7 +163,7 @@ impl DataFolder {
 
 /// Feeds the stream to its function.
 async fn run_mapping(host: Arc<Host>) {
-    host.fanout.run().await;
+    tokio::join!(host.fanout.run(), host.indexer.run());
 }
 
 async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Item, text};
 use crate::clock::rfc3339;
 use crate::id::{AgentId, ApprovalId, TenantId};
+use crate::search::{Kind, PREFIX_MIN, Term};
 
 pub const PK: &str = "PK";
 pub const SK: &str = "SK";
@@ -129,6 +130,39 @@ pub fn approval(tenant: &TenantId, id: &ApprovalId) -> Key {
 /// The partition of GSI2 that has a shard of the tenants.
 pub fn tenant_shard(shard: u8) -> String {
     format!("TEN#{shard}")
+}
+
+/// What the index keeps of an agent.
+pub fn agent_card(tenant: &TenantId, id: &AgentId) -> Key {
+    Key { sk: "#X".to_owned(), ..agent_head(tenant, id) }
+}
+
+/// The partition of GSI1 that has a tenant's cards by the last change.
+pub fn cards_by_change(tenant: &TenantId) -> String {
+    format!("T#{tenant}#U")
+}
+
+/// The partition of GSI2 that has a tenant's cards by name.
+pub fn cards_by_name(tenant: &TenantId) -> String {
+    format!("T#{tenant}#N")
+}
+
+/// A row of the index. Words stand in one partition for each beginning, so that prefixes are found; all
+/// other terms have one each.
+pub fn index_row(tenant: &TenantId, term: &Term, place: &str) -> Key {
+    match term.kind {
+        Kind::Word => {
+            let words = index_words(tenant, &term.value);
+            Key { sk: format!("{}#{place}", term.value), ..words }
+        }
+        _ => Key { pk: format!("T#{tenant}#X#{term}"), sk: place.to_owned() },
+    }
+}
+
+/// Where the words are that begin so.
+pub fn index_words(tenant: &TenantId, prefix: &str) -> Key {
+    let beginning: String = prefix.chars().take(PREFIX_MIN).collect();
+    Key { pk: format!("T#{tenant}#X#{}#{beginning}", Kind::Word.as_str()), sk: prefix.to_owned() }
 }
 
 /// The partition of GSI1 that lists a tenant's agents.

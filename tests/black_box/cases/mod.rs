@@ -3,7 +3,10 @@
 mod authorization;
 mod handshakes;
 mod rest_agents;
+mod rest_aliases;
+mod rest_approvals;
 mod rest_changes;
+mod rest_dependents;
 mod rest_documents;
 mod rest_errors;
 mod rest_events;
@@ -11,6 +14,8 @@ mod rest_lifecycle;
 mod rest_lists;
 mod rest_quota;
 mod rest_repeated;
+mod rest_search;
+mod rest_versions;
 mod resuming;
 mod sockets;
 mod tenants;
@@ -21,6 +26,9 @@ use tokio::runtime::Handle;
 use crate::context::Context;
 use crate::target::Kind;
 
+/// Why a case that needs another tier than the default one is left out.
+const NO_TIERS: &str = "a tenant's tier can't be set from outside";
+
 type Run = dyn FnOnce(&Handle, &Context) + Send;
 
 /// What a case does to the service, and what it expects.
@@ -28,6 +36,8 @@ pub struct Case {
     path: &'static str,
     run: Box<Run>,
     skips: Vec<(Kind, &'static str)>,
+    /// Operations that no other case leads to.
+    reached_alone: &'static [&'static str],
 }
 
 /// A case from the function of that name.
@@ -47,6 +57,11 @@ pub fn all() -> Vec<Case> {
         rest_lifecycle::cases(),
         rest_repeated::cases(),
         rest_quota::cases(),
+        rest_versions::cases(),
+        rest_aliases::cases(),
+        rest_approvals::cases(),
+        rest_search::cases(),
+        rest_dependents::cases(),
         rest_documents::cases(),
         rest_errors::cases(),
         rest_events::cases(),
@@ -65,13 +80,30 @@ pub fn all() -> Vec<Case> {
 impl Case {
     fn new(path: &'static str, case: impl AsyncFn(&Context) + Send + 'static) -> Self {
         let run = move |runtime: &Handle, context: &Context| runtime.block_on(Box::pin(case(context)));
-        Self { path, run: Box::new(run), skips: Vec::new() }
+        Self { path, run: Box::new(run), skips: Vec::new(), reached_alone: &[] }
     }
 
     /// Leaves the case out on this kind of target.
     fn not_on(mut self, kind: Kind, reason: &'static str) -> Self {
         self.skips.push((kind, reason));
         self
+    }
+
+    /// Leaves the case out where a tenant's tier can't be set.
+    fn on_another_tier(self) -> Self {
+        self.not_on(Kind::StandIn, NO_TIERS).not_on(Kind::Aws, NO_TIERS)
+    }
+
+    /// Says that no other case can have a success of these operations, each a method and a path. Where the
+    /// case is left out, so are they.
+    fn reaching_alone(mut self, operations: &'static [&'static str]) -> Self {
+        self.reached_alone = operations;
+        self
+    }
+
+    /// The operations that no other case leads to.
+    pub fn reached_alone(&self) -> &'static [&'static str] {
+        self.reached_alone
     }
 
     /// The module and the function.

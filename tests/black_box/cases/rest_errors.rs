@@ -88,7 +88,9 @@ async fn every_action_refuses_what_it_does_not_know(context: &Context) {
     let agent = client.create(&an_agent().build()).await;
     let path = path_of(&agent);
     let with_robot = json!({"robot": 1, "owner": "bob"});
-    for action in ["archive", "restore", "duplicate", "transfer", "validate"] {
+    let of_versions = ["publish", "rollback", "versions/1/restore"];
+    let actions = ["archive", "restore", "duplicate", "transfer", "validate"];
+    for action in actions.into_iter().chain(of_versions) {
         let refused = client.post(&format!("{path}/{action}"), &with_robot).send().await;
         assert_eq!(refused.status, 422, "{action}: {refused}");
         refused.problem(422, "validation_failed");

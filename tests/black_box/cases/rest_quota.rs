@@ -7,17 +7,15 @@ use serde_json::json;
 use super::{Case, case};
 use crate::client::Client;
 use crate::context::{Context, eventually};
-use crate::target::Kind;
 
 const AGENTS_MAX: u64 = 5;
-const NO_TIERS: &str = "a tenant's tier can't be set from outside";
 
 pub fn cases() -> Vec<Case> {
     vec![
         case!(a_free_tenant_cannot_create_a_sixth_agent),
         case!(of_creations_at_once_one_takes_the_last_place),
         case!(restoring_needs_a_place),
-        case!(a_higher_tier_admits_more).not_on(Kind::StandIn, NO_TIERS).not_on(Kind::Aws, NO_TIERS),
+        case!(a_higher_tier_admits_more).on_another_tier(),
     ]
 }
 

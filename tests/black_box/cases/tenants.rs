@@ -21,6 +21,10 @@ async fn send(client: &Client, operation: &Operation, id: &str) -> Answer {
     let path = operation.at(id);
     let request = match operation.method.as_str() {
         "PATCH" => client.merge(&path, &json!({"name": "Mine now"})),
+        "PUT" if path.ends_with("/aliases/live") => {
+            let routes = json!([{"version": 1, "weight": 1}]);
+            client.put(&path, &json!({"routes": routes})).header("if-match", "*")
+        }
         "PUT" => client.put(&path, &json!({})).header("if-match", "*"),
         "POST" if path.ends_with("/transfer") => client.post(&path, &json!({"owner": "me"})),
         method => client.request(method, &path).header("if-match", "*"),

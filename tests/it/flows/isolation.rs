@@ -52,6 +52,9 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         | Agents::Approval
         | Agents::Accept
         | Agents::Reject
+        | Agents::Search
+        | Agents::Count
+        | Agents::Dependents
         | Agents::Tiers
         | Agents::Models
         | Agents::Entitlements

@@ -2,6 +2,7 @@ mod bad_input;
 mod cors;
 mod fanout;
 mod fixes;
+mod indexing;
 mod isolation;
 mod model;
 mod parked;

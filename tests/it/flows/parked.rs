@@ -20,8 +20,8 @@ async fn a_record_that_cannot_be_read_is_parked_and_what_comes_after_it_is_annou
     create(&app).await;
     app.settle().await;
     assert_eq!(events(&app).await, 2);
-    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 1);
-    assert_eq!(app.host.fanout.failed().len(), 0);
+    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 2, "one of each reader");
+    assert_eq!((app.host.fanout.failed().len(), app.host.indexer.failed().len()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,5 +36,5 @@ async fn what_comes_before_a_record_that_cannot_be_parked_is_announced_and_the_s
     assert_eq!(events(&app).await, 2, "both creations before it");
     app.settle().await;
     assert_eq!(events(&app).await, 3);
-    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 1);
+    assert_eq!(app.host.queues.visible(PARKED).expect("readable"), 2, "one of each reader");
 }

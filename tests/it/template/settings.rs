@@ -7,7 +7,7 @@ use agent_management::connection::RESUME_MAX_S;
 use agent_management::dynamo::keys;
 use agent_management::event::SETTLED_AFTER;
 use harness::template::{functions, logical_id, resource, resources_of, template};
-use local::host::{FANOUT, FANOUT_PATTERN};
+use local::host::{FANOUT, FANOUT_PATTERN, INDEXER, INDEXER_PATTERN};
 use local::schedule::RECONCILE_EVERY;
 use local::table::table_definition;
 use serde_json::{Value, json};
@@ -44,40 +44,49 @@ fn the_table_is_kept_encrypted_restorable_and_forgets_what_has_expired() {
 }
 
 #[test]
-fn the_stream_s_mapping_is_the_one_that_the_local_host_models() {
-    let [(_, mapping)] = resources_of("AWS::Lambda::EventSourceMapping")[..] else {
-        panic!("there is one mapping")
-    };
-    let mapping = &mapping["Properties"];
-    assert_eq!(mapping["FunctionName"], json!({"Ref": "StreamFanout"}));
-    assert_eq!(mapping["EventSourceArn"], json!({"Fn::GetAtt": ["Table", "StreamArn"]}));
-    assert_eq!(mapping["BatchSize"], FANOUT.batch_size);
-    assert_eq!(mapping["MaximumRetryAttempts"], FANOUT.maximum_retry_attempts);
-    assert_eq!(mapping["MaximumRecordAgeInSeconds"], FANOUT.maximum_record_age.as_secs());
-    assert_eq!(mapping["BisectBatchOnFunctionError"], FANOUT.bisect_batch_on_function_error);
-    let pattern = mapping["FilterCriteria"]["Filters"][0]["Pattern"].as_str().expect("a pattern");
-    let [pattern, modelled] =
-        [pattern, FANOUT_PATTERN].map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
-    assert_eq!(pattern, modelled);
-    // What the order of events rests on, and what a stand-in ignores.
-    assert_eq!(mapping["ParallelizationFactor"], 1);
-    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
-    assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON");
-    // S3 keeps the record itself; a queue would get only where it was.
-    let destination = &mapping["DestinationConfig"]["OnFailure"]["Destination"];
-    assert_eq!(destination, &json!({"Fn::GetAtt": ["GivenUpRecords", "Arn"]}));
+fn the_stream_s_mappings_are_those_that_the_local_host_models() {
+    let mappings = resources_of("AWS::Lambda::EventSourceMapping");
+    let modelled = [("StreamFanout", FANOUT, FANOUT_PATTERN), ("SearchIndexer", INDEXER, INDEXER_PATTERN)];
+    assert_eq!(mappings.len(), modelled.len(), "a stream has room for two readers");
+    for (function, settings, modelled) in modelled {
+        let is_its = |mapping: &Value| mapping["Properties"]["FunctionName"] == json!({"Ref": function});
+        let found = mappings.iter().find(|(_, mapping)| is_its(mapping));
+        let mapping = &found.unwrap_or_else(|| panic!("{function} has no mapping")).1["Properties"];
+        assert_eq!(mapping["EventSourceArn"], json!({"Fn::GetAtt": ["Table", "StreamArn"]}));
+        assert_eq!(mapping["BatchSize"], settings.batch_size);
+        assert_eq!(mapping["MaximumRetryAttempts"], settings.maximum_retry_attempts);
+        assert_eq!(mapping["MaximumRecordAgeInSeconds"], settings.maximum_record_age.as_secs());
+        assert_eq!(mapping["BisectBatchOnFunctionError"], settings.bisect_batch_on_function_error);
+        assert_eq!(function, logical_id(settings.name));
+        let pattern = mapping["FilterCriteria"]["Filters"][0]["Pattern"].as_str().expect("a pattern");
+        let [pattern, modelled] =
+            [pattern, modelled].map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
+        assert_eq!(pattern, modelled);
+        // What the order of events rests on, and what a stand-in ignores.
+        assert_eq!(mapping["ParallelizationFactor"], 1);
+        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+        assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON");
+        // S3 keeps the record itself; a queue would get only where it was.
+        let destination = &mapping["DestinationConfig"]["OnFailure"]["Destination"];
+        assert_eq!(destination, &json!({"Fn::GetAtt": ["GivenUpRecords", "Arn"]}));
+    }
 }
 
 #[test]
 fn what_is_late_raises_an_alarm_after_five_minutes() {
-    let alarm = properties("StreamFanoutIsBehind");
-    assert_eq!((&alarm["Namespace"], &alarm["MetricName"]), (&json!("AWS/Lambda"), &json!("IteratorAge")));
-    assert_eq!(alarm["Dimensions"], json!([{"Name": "FunctionName", "Value": {"Ref": "StreamFanout"}}]));
-    assert_eq!((&alarm["Threshold"], &alarm["Statistic"]), (&json!(300_000), &json!("Maximum")));
-    assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
-    assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&json!(60), &json!(1)));
-    // Lambda says nothing where there was nothing to do.
-    assert_eq!(alarm["TreatMissingData"], "notBreaching");
+    for function in ["StreamFanout", "SearchIndexer"] {
+        let alarm = properties(&format!("{function}IsBehind"));
+        assert_eq!(
+            (&alarm["Namespace"], &alarm["MetricName"]),
+            (&json!("AWS/Lambda"), &json!("IteratorAge"))
+        );
+        assert_eq!(alarm["Dimensions"], json!([{"Name": "FunctionName", "Value": {"Ref": function}}]));
+        assert_eq!((&alarm["Threshold"], &alarm["Statistic"]), (&json!(300_000), &json!("Maximum")));
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
+        assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&json!(60), &json!(1)));
+        // Lambda says nothing where there was nothing to do.
+        assert_eq!(alarm["TreatMissingData"], "notBreaching");
+    }
 }
 
 #[test]

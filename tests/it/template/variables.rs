@@ -37,6 +37,7 @@ fn a_variable_that_names_a_resource_names_the_right_one() {
     }
     let fanout = variables("StreamFanout");
     assert_eq!(fanout["PARKED_QUEUE_URL"], json!({"Ref": "ParkedQueue"}));
+    assert_eq!(variables("SearchIndexer")["PARKED_QUEUE_URL"], json!({"Ref": "ParkedQueue"}));
     assert_eq!(fanout["WEBHOOK_QUEUE_URL"], json!({"Ref": "WebhookQueue"}));
     assert_eq!(fanout["CONNECTIONS_URL"], variables("Websocket")["CONNECTIONS_URL"]);
     let on_aws = &fanout["CONNECTIONS_URL"]["Fn::If"][2]["Fn::Sub"];

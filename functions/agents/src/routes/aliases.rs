@@ -14,6 +14,7 @@ use http::StatusCode;
 
 use crate::Agents;
 use crate::change::change;
+use crate::dependents::refuse_dependents;
 use crate::repoint::{Repointed, repoint};
 
 pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -73,9 +74,13 @@ pub fn repointed(
 
 pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
-    let _force = call.parameters(&["force"])?.switch("force")?;
+    let is_forced = call.parameters(&["force"])?.switch("force")?;
     let precondition = Precondition::read(&call.headers)?.required()?;
     let name = alias_name(call)?;
+    if !is_forced {
+        let id: AgentId = call.param("id", "agent")?;
+        refuse_dependents(agents, &caller.tenant, &id, Some(name.as_str())).await?;
+    }
     let changed = change(agents, call, &precondition, |agent| {
         let alias = agent.aliases.get(&name).ok_or(Error::NotFound("alias"))?;
         if name.is_live() {
@@ -90,7 +95,7 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-/// The alias in the path. A name that is none is refused where one is made, and not found elsewhere.
+/// The alias in the path. What can't be a name of one is not found, as any other part of a path.
 fn alias_name(call: &Call) -> Result<AliasName> {
     call.param("alias", "alias")
 }

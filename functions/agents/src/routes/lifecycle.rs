@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::Agents;
 use crate::change::{ATTEMPTS_MAX, back_off, change, reply};
+use crate::dependents::refuse_dependents;
 
 pub async fn archive(agents: &Agents, call: &Call) -> Result<Reply> {
     let (actor, precondition) = action(call)?;
@@ -53,7 +54,7 @@ fn action(call: &Call) -> Result<(&agent_management::id::UserId, Precondition)> 
 
 pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
-    call.parameters(&["force"])?.switch("force")?;
+    let is_forced = call.parameters(&["force"])?.switch("force")?;
     let precondition = Precondition::read(&call.headers)?.required()?;
     let id: AgentId = call.param("id", "agent")?;
     let operation = Operation::begin();
@@ -61,6 +62,9 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
         let stored = store::get(&agents.store, &caller.tenant, &id).await?;
         precondition.check(stored.agent.rev)?;
         let (store, tenant) = (&agents.store, &caller.tenant);
+        if !is_forced {
+            refuse_dependents(agents, tenant, &id, None).await?;
+        }
         match store::delete(store, tenant, &stored, operation, &caller.user, call.now).await? {
             Written::Done | Written::Landed(_) => {
                 if !stored.agent.aliases.is_empty() {

@@ -6,7 +6,7 @@
 //! windows, and parallel batches of a shard.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_management::clock::Clock;
@@ -28,6 +28,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// The settings of a mapping, by Lambda's names.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// The function's, by which the trimmer knows the reader.
+    pub name: &'static str,
     pub batch_size: usize,
     pub maximum_retry_attempts: u32,
     pub maximum_record_age: Duration,
@@ -43,7 +45,7 @@ pub struct StreamMapping {
     settings: Settings,
     function: Function,
     clock: Clock,
-    trimmer: Option<Mutex<Trimmer>>,
+    trimmer: Option<Arc<Mutex<Trimmer>>>,
     state: AsyncMutex<State>,
     /// The count of writes up to which there was nothing left to do.
     settled: watch::Sender<u64>,
@@ -71,14 +73,17 @@ impl StreamMapping {
         settings: Settings,
         function: Function,
         clock: Clock,
-        trimmer: Option<Trimmer>,
+        trimmer: Option<Arc<Mutex<Trimmer>>>,
     ) -> Self {
+        if let Some(trimmer) = &trimmer {
+            trimmer.lock().unwrap_or_else(PoisonError::into_inner).wait_for(settings.name);
+        }
         Self {
             engine,
             settings,
             function,
             clock,
-            trimmer: trimmer.map(Mutex::new),
+            trimmer,
             state: AsyncMutex::default(),
             settled: watch::Sender::new(0),
             failed: Mutex::default(),
@@ -207,7 +212,7 @@ impl StreamMapping {
         let Some(trimmer) = self.trimmer.as_ref().filter(|_| state.untrimmed >= TRIM_EVERY) else {
             return;
         };
-        match trimmer.lock().unwrap_or_else(PoisonError::into_inner).trim(state.read) {
+        match trimmer.lock().unwrap_or_else(PoisonError::into_inner).trim(self.settings.name, state.read) {
             Ok(_) => state.untrimmed = 0,
             Err(error) => tracing::warn!(%error, "the stream was not trimmed"),
         }

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use dynoxide::{Database, DynoxideError};
+use dynoxide::{Database, DynoxideError, ImportOptions, Item};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -36,6 +36,15 @@ impl Engine {
 
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// Puts many items at once, past the stream: what tests and benchmarks begin with.
+    ///
+    /// # Errors
+    /// The engine's, as text.
+    pub fn import(&self, items: Vec<Item>) -> Result<(), String> {
+        let imported = self.database.import_items(super::TABLE_NAME, items, ImportOptions::default());
+        imported.map(drop).map_err(|error| error.to_string())
     }
 
     /// Counts the writes that were made through this engine.

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use serde_json::json;
 
+pub use dynoxide::{AttributeValue, Item};
 pub use engine::{Engine, operation};
 pub use schema::table_definition;
 

@@ -2,6 +2,7 @@
 //! reader has passed are trimmed, and what is left after a restart is where reading goes on; so the
 //! last ones come again, as they may on AWS.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use dynoxide::actions::get_records::GetRecordsRequest;
@@ -51,10 +52,12 @@ pub fn records(engine: &Engine, position: i64, limit: usize) -> Result<Vec<Recor
         .collect()
 }
 
-/// Removes the records of a database file that readers have passed.
+/// Removes the records of a database file that all readers have passed.
 #[derive(Debug)]
 pub struct Trimmer {
     connection: Connection,
+    /// How far each reader has come.
+    passed: BTreeMap<&'static str, i64>,
 }
 
 impl Trimmer {
@@ -64,14 +67,22 @@ impl Trimmer {
         let connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        Ok(Self { connection })
+        Ok(Self { connection, passed: BTreeMap::new() })
     }
 
-    /// Removes the records before `position`. The one there stays: the next number follows from it.
+    /// From now on nothing is removed that `reader` has not passed.
+    pub fn wait_for(&mut self, reader: &'static str) {
+        self.passed.insert(reader, 0);
+    }
+
+    /// Notes that `reader` has passed all before `position`, and removes what everyone has passed. The last
+    /// one stays: the next number follows from it.
     ///
     /// # Errors
     /// As the file's.
-    pub fn trim(&self, position: i64) -> rusqlite::Result<usize> {
+    pub fn trim(&mut self, reader: &'static str, position: i64) -> rusqlite::Result<usize> {
+        self.passed.insert(reader, position);
+        let position = self.passed.values().copied().min().unwrap_or_default();
         self.connection.execute(
             "DELETE FROM _stream_records WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) < ?2",
             rusqlite::params![TABLE_NAME, position],

@@ -45,7 +45,7 @@ pub struct Alias {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    #[validate(range(min = 1))]
+    #[validate(range(min = 1, max = 999_999_999_999_u64))]
     pub version: u64,
     /// Its share, against the sum of all weights.
     #[validate(range(min = 1, max = 10_000))]

@@ -74,6 +74,21 @@ async fn another_user_accepts_what_the_policy_asks_about() {
 }
 
 #[tokio::test]
+async fn a_repeated_publication_answers_the_approval_that_it_asked_for() {
+    let (app, path) = guarded().await;
+    app.client().patch(&path, &json!({"config": {"instructions": "Sell."}})).send().await.expect(200);
+    let publish =
+        || app.client().post(&format!("{path}/publish"), &json!({})).header("idempotency-key", "k").send();
+    let asked = publish().await.expect(202);
+    let again = publish().await.expect(202);
+    assert_eq!((again.json(), again.header("location")), (asked.json(), asked.header("location")));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    let place = asked.header("location").expect("a location").to_owned();
+    app.client_as("ann").post(&format!("{place}/accept"), &json!({})).send().await.expect(200);
+    publish().await.expect(201);
+}
+
+#[tokio::test]
 async fn a_rejected_change_is_not_made_and_may_be_asked_for_again() {
     let (app, path) = guarded().await;
     let asked = change_and_publish(&app, &path, &json!({"instructions": "Sell."})).await.expect(202);

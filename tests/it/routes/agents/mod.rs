@@ -6,6 +6,7 @@ mod lifecycle;
 mod list;
 mod patch;
 pub mod publish;
+mod search;
 mod tools;
 mod upsert;
 mod validate;

@@ -92,7 +92,7 @@ pub(super) static ROUTES: &[Route] = &[
     )
     .with(&[FORCE, IF_MATCH_REQUIRED])
     .answering(&[empty(204, "Deleted")])
-    .refusing(&[CHANGE, GUARDED]),
+    .refusing(&[CHANGE, GUARDED, &[P::HasDependents]]),
     Route::scoped(
         Method::Post,
         "/v1/agents/{id}/archive",

@@ -1,6 +1,7 @@
 //! The rows of the route table: a file per part of the API. Here is what rows are made of.
 
 mod agents;
+mod search;
 mod service;
 mod versions;
 
@@ -16,7 +17,7 @@ use crate::http::problem::ProblemCode::{self, self as P};
 
 /// Every route of the public API.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [service::ROUTES, agents::ROUTES, versions::ROUTES].into_iter().flatten()
+    [service::ROUTES, agents::ROUTES, versions::ROUTES, search::ROUTES].into_iter().flatten()
 }
 
 pub(super) const fn schema<T: JsonSchema>() -> SchemaOf {

@@ -1,0 +1,38 @@
+//! What keeps an agent, or an alias of one, from being removed: others that hand work to it.
+
+use agent_management::error::{Error, Result};
+use agent_management::id::{AgentId, TenantId};
+use agent_management::search::Dependent;
+use agent_management::search::store::dependents;
+use agent_management::violation::Violation;
+
+use crate::Agents;
+
+/// The most dependents that a refusal names.
+const NAMED_MAX: usize = 20;
+
+/// Passes where nobody depends on the agent, or on its alias if one is named. The index is a moment behind:
+/// what began to depend on it just now is not seen.
+///
+/// # Errors
+/// [`Error::Dependents`].
+pub async fn refuse_dependents(
+    agents: &Agents,
+    tenant: &TenantId,
+    id: &AgentId,
+    alias: Option<&str>,
+) -> Result<()> {
+    let page = dependents(&agents.store, tenant, id, alias, None, NAMED_MAX).await?;
+    if page.items.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Dependents(page.items.iter().map(entry).collect()))
+    }
+}
+
+fn entry(dependent: &Dependent) -> Violation {
+    let detail = format!("{} hands work to it, by {}", dependent.id, dependent.aliases.join(", "));
+    let mut violation = Violation::new("", "sub_agent", detail);
+    violation.current = Some(dependent.id.clone().into());
+    violation
+}
