@@ -26,6 +26,7 @@ export function agentsPanel({ onSelect, onAgent, onGone, onNames }) {
   let selected;
   let reading;
 
+  /** A row of this list, or of what was found. */
   function row({ id, name, status, model, rev }) {
     const inside = [h('strong', {}, name), status !== 'active' && h('span', { class: `badge ${status}` }, status),
       h('span', { class: 'dim' }, `${model.id} · rev ${rev}`)];
@@ -124,7 +125,7 @@ export function agentsPanel({ onSelect, onAgent, onGone, onNames }) {
 
   function select(id) {
     selected = id;
-    for (const found of list.querySelectorAll('[data-agent]')) {
+    for (const found of byId('agents-panel').querySelectorAll('[data-agent]')) {
       found.ariaCurrent = found.dataset.agent === id ? 'true' : null;
     }
   }
@@ -146,8 +147,14 @@ export function agentsPanel({ onSelect, onAgent, onGone, onNames }) {
     more.disabled = false;
   }
 
+  /** Takes over the names of agents that were found elsewhere. */
+  function learn(agents) {
+    for (const { id, name } of agents) names.set(id, name);
+    onNames();
+  }
+
   more.addEventListener('click', loadMore);
   list.addEventListener('keydown', walk);
-  return { load, take, put, drop, select, clear, first: () => list.querySelector('[data-agent]')?.dataset.agent,
-    nameOf: (id) => names.get(id) ?? id };
+  return { load, take, put, drop, select, clear, row, learn,
+    first: () => list.querySelector('[data-agent]')?.dataset.agent, nameOf: (id) => names.get(id) ?? id };
 }

@@ -18,10 +18,10 @@ const listeners = { tokenNeeded() {}, curl() {} };
 
 export const listen = (handlers) => Object.assign(listeners, handlers);
 
-/** Speaks for another tenant from now on. Whatever is under way for the one before is never answered. */
-export function enter(tenant, { token: pasted, socketUrl: told } = {}) {
+/** Speaks for another tenant or user from now on. Whatever is under way for the one before is never answered. */
+export function enter(tenant, user, { token: pasted, socketUrl: told } = {}) {
   session.stop.abort();
-  session = { tenant, pasted, told, stop: new AbortController() };
+  session = { tenant, user, pasted, told, stop: new AbortController() };
 }
 
 async function request(path, options) {
@@ -48,7 +48,7 @@ function needToken(reason) {
 
 /** A token of the development server. Elsewhere there is none to have, and somebody must paste one. */
 async function issue() {
-  const body = JSON.stringify({ tenant: session.tenant });
+  const body = JSON.stringify({ tenant: session.tenant, user: session.user });
   const headers = { 'Content-Type': 'application/json' };
   const { response, text } = await request('/_local/token', { method: 'POST', headers, body });
   if (response.status === 404) throw needToken('This service does not hand out tokens.');
@@ -65,6 +65,18 @@ function token() {
     session.token.catch(() => { session.token = undefined; });
   }
   return session.token;
+}
+
+/** The user that the token speaks for, if it can be read here. */
+export async function whoAmI() {
+  try {
+    const [, claims] = (await token()).split('.');
+    const letters = atob(claims.replaceAll('-', '+').replaceAll('_', '/'));
+    const bytes = Uint8Array.from(letters, (letter) => letter.codePointAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)).sub;
+  } catch {
+    return undefined;
+  }
 }
 
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -2,48 +2,91 @@
 
 import { agentsPanel } from './agents.js';
 import { call, enter, listen, socketUrl } from './api.js';
+import { approvalsPanel } from './approvals.js';
 import { byId, say } from './dom.js';
 import { connect } from './events.js';
 import { agentEditor } from './form.js';
+import { searchPanel } from './search.js';
 import { timelinePanel } from './timeline.js';
 
 const TIERS = ['free', 'pro', 'enterprise'];
 const TIER_KEY = 'console.tier';
+const USER_KEY = 'console.user';
+const APPROVAL = 'apv_';
+const SIDES = ['events', 'approvals'];
 const wide = matchMedia('(min-width: 56rem)');
 const [connection, streamState] = ['connection', 'stream-state'].map(byId);
 
 const stored = localStorage.getItem(TIER_KEY);
 let tier = TIERS.includes(stored) ? stored : 'pro';
+const users = [...byId('user').options].map(({ value }) => value);
+let user = users.find((name) => name === localStorage.getItem(USER_KEY)) ?? '';
 let pasted;
 let stream;
 let counting;
 let counted;
 
+/** Shows a panel. A wide window shows all, but for one of two at its side. */
 const show = (panel) => {
-  document.body.dataset.panel = panel;
+  const { dataset } = document.body;
+  dataset.panel = panel;
+  if (SIDES.includes(panel)) dataset.side = panel;
   for (const tab of byId('panels').children) tab.ariaCurrent = tab.dataset.show === panel ? 'true' : null;
+  for (const tab of byId('sides').children) tab.ariaPressed = String(tab.dataset.show === dataset.side);
 };
 
 const open = (id) => {
   show('agent');
   return editor.open(id);
 };
+const showApproval = (id) => {
+  show('approvals');
+  approvals.focus(id);
+};
+/** What an event is about, by name. */
+const nameOf = (id) => {
+  if (!id.startsWith(APPROVAL)) return agents.nameOf(id);
+  const agent = approvals.agentOf(id);
+  return agent ? `Approval for ${agents.nameOf(agent)}` : 'An approval';
+};
 const agents = agentsPanel({
   onSelect: open,
   onAgent: (agent) => editor.remote(agent),
   onGone: (id) => editor.gone(id),
-  onNames: () => timeline.rename(),
+  onNames() {
+    timeline.rename();
+    approvals.rename();
+  },
 });
-const timeline = timelinePanel({ nameOf: agents.nameOf, onSelect: open });
+const search = searchPanel({ row: agents.row, onFound: agents.learn });
+const timeline = timelinePanel({
+  nameOf, onSelect: (id) => (id.startsWith(APPROVAL) ? showApproval(id) : open(id)),
+});
+const approvals = approvalsPanel({
+  nameOf: agents.nameOf,
+  onSelect: open,
+  onCompare(id, from, to) {
+    show('agent');
+    editor.compare(id, from, to);
+  },
+  onCount(number) {
+    for (const place of document.querySelectorAll('.pending-count')) place.textContent = number || '';
+    timeline.rename();
+  },
+});
 const editor = agentEditor({
   onAgent(agent) {
     agents.put(agent);
+    search.stale();
     readUsage();
   },
   onGone(id) {
     agents.drop(id);
+    search.stale();
     readUsage();
   },
+  onAsked: () => approvals.take(),
+  onApprovals: showApproval,
   onOpen(id) {
     agents.select(id);
     // The address names the agent, so that loading the page again shows it again.
@@ -97,13 +140,17 @@ function showState(state, { attempt, delay = 0, reason } = {}) {
 
 function take(event) {
   timeline.take(event);
+  if (event.type.startsWith('approval.')) return approvals.take();
   agents.take(event);
-  countSoon();
+  search.stale();
+  return countSoon();
 }
 
 /** Events that were not sent one by one: the log has them, and the agents are as they left them. */
 async function catchUp({ after, to }) {
-  await Promise.all([agents.load(), to ? timeline.read(after, to) : timeline.load()]).catch(() => {});
+  search.stale();
+  const events = to ? timeline.read(after, to) : timeline.load();
+  await Promise.all([agents.load(), approvals.load(), events]).catch(() => {});
   countSoon();
 }
 
@@ -133,10 +180,12 @@ async function readModels() {
 
 /** Reads what no event brings. Each panel shows its own failure. */
 async function read() {
-  await Promise.allSettled([readModels(), readUsage(), agents.load()]);
+  await Promise.allSettled([readModels(), readUsage(), agents.load(), approvals.load()]);
 }
 
-function markTier() {
+/** Marks who speaks: the tier's tenant, and the user. */
+function mark() {
+  byId('user').value = user;
   for (const radio of document.querySelectorAll('[name="tier"]')) radio.checked = radio.value === tier;
 }
 
@@ -144,15 +193,17 @@ function markTier() {
 async function start(wanted) {
   const named = wanted ?? location.hash.slice(1);
   stream?.close();
-  enter(`demo-${tier}`, pasted);
+  enter(`demo-${tier}`, user || undefined, pasted);
   agents.clear();
+  search.clear();
+  approvals.clear();
   editor.clear();
   byId('token-panel').hidden = true;
   byId('new-agent').disabled = false;
   byId('usage-text').textContent = '';
   byId('usage-meter').hidden = true;
   showState('connecting');
-  markTier();
+  mark();
   const following = follow();
   await read();
   const first = named || (wide.matches && agents.first());
@@ -166,7 +217,7 @@ function askForToken(reason) {
   editor.clear();
   byId('no-agent').hidden = true;
   // A token says whose agents these are, so that there is nothing to switch.
-  byId('tiers').hidden = true;
+  for (const id of ['tiers', 'user-switch']) byId(id).hidden = true;
   byId('new-agent').disabled = true;
   byId('token-panel').hidden = false;
   showState('off');
@@ -190,7 +241,16 @@ byId('tiers').addEventListener('change', async ({ target }) => {
     localStorage.setItem(TIER_KEY, tier);
     start('');
   } else {
-    markTier();
+    mark();
+  }
+});
+byId('user').addEventListener('change', async ({ target }) => {
+  if (await editor.mayLeave()) {
+    user = target.value;
+    localStorage.setItem(USER_KEY, user);
+    start();
+  } else {
+    mark();
   }
 });
 byId('token-form').addEventListener('submit', (event) => {
@@ -198,7 +258,12 @@ byId('token-form').addEventListener('submit', (event) => {
   pasted = { token: byId('token').value.trim(), socketUrl: byId('socket-url').value || undefined };
   start();
 });
-byId('panels').addEventListener('click', ({ target }) => { if (target.dataset.show) show(target.dataset.show); });
+for (const id of ['panels', 'sides']) {
+  byId(id).addEventListener('click', ({ target }) => {
+    const chosen = target.closest('[data-show]');
+    if (chosen) show(chosen.dataset.show);
+  });
+}
 byId('new-agent').addEventListener('click', () => {
   show('agent');
   editor.create();

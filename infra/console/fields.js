@@ -131,6 +131,7 @@ function named(pointer, document) {
   const last = pointer.slice(pointer.lastIndexOf('/') + 1);
   const name = value?.tool_id ?? value?.name ?? value?.id ?? (typeof value === 'string' ? value : undefined);
   if (!/^\d+$/.test(last)) return last;
+  if (name === undefined && value?.version) return `version ${value.version}`;
   return name === undefined ? `item ${Number(last) + 1}` : `“${name}”`;
 }
 
@@ -144,7 +145,8 @@ function described(fix, document) {
   return said.length > 3 ? `${shown} and ${said.length - 3} more` : shown;
 }
 
-function shownViolation(violation, at = '', document, fix) {
+/** A violation, told at the pointer `at`. `fix` applies what would mend it to `document`. */
+export function shownViolation(violation, at = '', document, fix) {
   const { pointer, detail, limit, current, min_tier: tier } = violation;
   const facts = [
     typeof limit === 'number' && typeof current === 'number' && ` Here: ${current}, limit: ${limit}.`,
@@ -152,7 +154,7 @@ function shownViolation(violation, at = '', document, fix) {
   ];
   const inside = pointer.slice(at.length);
   const told = inside ? detail : detail[0].toUpperCase() + detail.slice(1);
-  const mend = violation.fix?.length > 0
+  const mend = fix && violation.fix?.length > 0
     && button(`Fix: ${described(violation.fix, document)}`, () => fix([violation]), { class: 'fix' });
   return h('p', { class: 'error', 'data-pointer': pointer, 'data-code': violation.code },
     h('span', {}, inside && [code(inside), ' '], `${told}.`, facts.filter(Boolean)), mend);

@@ -1,16 +1,22 @@
 // The middle panel: one agent's content as a form or as JSON, and what can be done with the agent.
 
+import { aliasesPanel } from './aliases.js';
 import { call, Problem } from './api.js';
 import { ask, answer, isAsking } from './ask.js';
 import { bones, button, byId, code, failure, h, say, time } from './dom.js';
 import { formFields } from './fields.js';
 import { showHistory } from './history.js';
 import { afterRemoval, difference, isSame, merged, patched } from './patch.js';
+import { refusal } from './risks.js';
+import { versionsPanel } from './versions.js';
+import { tabs } from './views.js';
 
 /** The members of an agent that clients write. */
 const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
 const MERGE_PATCH = 'application/merge-patch+json';
-const VIEWS = ['form', 'json', 'history'];
+const VIEWS = ['form', 'json', 'versions', 'aliases', 'history'];
+/** Those that show what the form holds. */
+const TEXTS = ['form', 'json'];
 
 const form = byId('agent-form');
 const [editor, nothing, title, status, facts] =
@@ -29,9 +35,10 @@ function withoutEmpty(content) {
 
 /**
  * `onAgent(agent)` when the agent was created or changed here, `onGone(id)` when it was deleted here,
- * `onOpen(id)` when another one is shown, or none.
+ * `onOpen(id)` when another one is shown, or none, `onAsked()` when another user was asked for something,
+ * `onApprovals(id)` when an approval is to be shown.
  */
-export function agentEditor({ onAgent, onGone, onOpen }) {
+export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
   /** The agent as the service told it last; null while there is none yet, or nothing is shown. */
   let base = null;
   /** What the form holds; null while it shows nothing. */
@@ -39,7 +46,6 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
   /** What a new agent starts from. */
   let blank = {};
   let violations = [];
-  let view = 'form';
   let isBusy = false;
   /** The id of the agent that is shown or about to be; empty for a new one. */
   let wanted;
@@ -59,12 +65,19 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
 
   function showFacts() {
     const about = base && [code(base.id), `rev ${base.rev}`, base.key && ['key ', code(base.key)],
-      ['changed ', time(base.updated_at), ` by ${base.updated_by}`]];
+      ['changed ', time(base.updated_at), ` by ${base.updated_by}`], published(base)];
     const parts = (about ?? ['Only a name and a model are needed.']).filter(Boolean);
     facts.replaceChildren(...parts.map((part) => h('span', {}, part)));
     byId('agent-unsaved').textContent = isDirty() ? 'not saved' : '';
+    byId('save').hidden = isArchived() || (!isText() && !isDirty());
     byId('discard').hidden = !isDirty() && base !== null;
     byId('discard').textContent = base ? 'Discard changes' : 'Cancel';
+  }
+
+  function published({ published_version: version, unpublished_changes: isAhead, aliases: { live } }) {
+    if (version === null) return 'not published';
+    const more = `${isAhead ? ', and changed since' : ''}${live?.paused ? '; live is paused' : ''}`;
+    return `published as v${version}${more}`;
   }
 
   function showText() {
@@ -75,7 +88,7 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
 
   function placeViolations() {
     unplaced.replaceChildren();
-    fields.place(violations, unplaced, view === 'form', fix);
+    fields.place(violations, unplaced, views.shown() === 'form', fix);
     const fixable = violations.filter((violation) => violation.fix?.length);
     fixAll.textContent = `Apply all ${fixable.length} fixes`;
     fixAll.hidden = fixable.length < 2;
@@ -96,25 +109,32 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
     json.readOnly = isArchived();
     frozen.hidden = !isArchived();
     byId('save').textContent = isNew ? 'Create' : 'Save';
-    byId('save').hidden = isArchived();
     byId('archive').hidden = isNew || isArchived();
     byId('restore').hidden = !isArchived();
-    for (const id of ['duplicate', 'delete', 'tab-history']) byId(id).hidden = isNew;
-    if (isNew && view === 'history') view = 'form';
+    byId('publish').hidden = isNew || isArchived();
+    for (const id of ['duplicate', 'delete', 'tab-versions', 'tab-aliases', 'tab-history']) byId(id).hidden = isNew;
+    if (isNew && !isText()) views.show('form');
     showText();
     placeViolations();
     showFacts();
     showView();
   }
 
-  function showView() {
-    for (const name of VIEWS) {
-      byId(`view-${name}`).hidden = name !== view;
-      byId(`tab-${name}`).ariaSelected = String(name === view);
-      byId(`tab-${name}`).tabIndex = name === view ? 0 : -1;
-    }
-    form.hidden = view === 'history';
-    if (view === 'history') showHistory(base.id);
+  const isText = () => TEXTS.includes(views.shown());
+
+  function showView(name = views.shown()) {
+    views.show(name);
+    form.hidden = !isText();
+    showFacts();
+    if (name !== 'versions') versions.close();
+    if (name === 'versions') versions.show(base);
+    if (name === 'aliases') aliases.show(base);
+    if (name === 'history') showHistory(base.id);
+  }
+
+  /** Brings the form back, where what is said about the text can be seen. */
+  function showForm() {
+    if (!isText()) showView('form');
   }
 
   /** Shows an agent as the service told it. */
@@ -126,8 +146,25 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
     if (isMoved) form.scrollTo(0, 0);
   }
 
+  /** Takes over a newer state. What was changed here and not saved now stands on that. */
+  function adopt(agent, isReplaced = false) {
+    const isSameText = base?.status === agent.status && isSame(contentOf(agent), contentOf(base));
+    if (isSameText && !isReplaced) {
+      // Somebody may be typing: the text is left alone.
+      base = agent;
+      return showView();
+    }
+    const mine = !isReplaced && isDirty() && difference(contentOf(base), content);
+    set(agent, false);
+    if (!mine) return undefined;
+    content = merged(content, mine);
+    return render();
+  }
+
   function close(...message) {
     wanted = undefined;
+    versions.clear();
+    aliases.clear();
     base = null;
     content = null;
     render();
@@ -140,10 +177,11 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
   const isIdle = () => wanted === undefined && byId('token-panel').hidden;
 
   async function mayLeave() {
-    return !isDirty() || ask('There are changes that are not saved.', 'Discard them');
+    return !(isDirty() || aliases.isDirty()) || ask('There are changes that are not saved.', 'Discard them');
   }
 
   function refused(problem) {
+    showForm();
     violations = problem.errors;
     banner.dataset.of = violations.length ? 'violations' : 'problem';
     const request = problem.requestId && h('span', { class: 'dim' }, ' Request ', code(problem.requestId));
@@ -210,7 +248,7 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
   // Actions
 
   /** One action at a time. What it is refused for is shown. */
-  async function run(action) {
+  async function run(action, onRefused = showRefusal) {
     if (isBusy) return;
     isBusy = true;
     editor.ariaBusy = 'true';
@@ -219,17 +257,41 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
       await action();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (mine !== turn) return;
-      if (problem.status === 412) {
-        showConflict(h('strong', {}, 'Someone else has changed this agent. '),
-          `You began with rev ${base.rev}, which is not the newest any more, so nothing was done.`);
-      } else {
-        refused(problem);
-      }
+      if (mine === turn) await onRefused(problem);
     } finally {
       isBusy = false;
       editor.ariaBusy = 'false';
     }
+  }
+
+  function showRefusal(problem) {
+    if (problem.status !== 412) return refused(problem);
+    showForm();
+    return showConflict(h('strong', {}, 'Someone else has changed this agent. '),
+      `You began with rev ${base.rev}, which is not the newest any more, so nothing was done.`);
+  }
+
+  function changed(agent, isReplaced) {
+    adopt(agent, isReplaced);
+    onAgent(agent);
+  }
+
+  /** Reads the agent after it was changed in another view, or another user was asked to. */
+  async function reread(approval) {
+    changed(await call('GET', path()));
+    if (approval) onAsked();
+  }
+
+  /** As `run`, for the other views: what the action is refused for stands in `place`. */
+  function attempt(action, place, shown = refusal) {
+    place.replaceChildren();
+    return run(action, async (problem) => {
+      if (problem.status === 412) await reread().catch(() => {});
+      place.replaceChildren(problem.status !== 412 ? shown(problem) : h('div', { class: 'notice', role: 'alert' },
+        h('p', {}, h('strong', {}, 'Someone else has changed this agent, so nothing was done. '),
+          `This is how it is now, at rev ${base.rev}. Try again if it still fits.`)));
+      place.scrollIntoView({ block: 'nearest' });
+    });
   }
 
   const path = () => `/v1/agents/${base.id}`;
@@ -299,7 +361,7 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
     wanted = '';
     content = structuredClone(blank);
     violations = [];
-    view = 'form';
+    views.show('form');
     render();
     byId('f-name').focus();
   }
@@ -314,11 +376,11 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
   /** A newer state of an agent. It replaces what is shown, unless that was changed here. */
   function remote(agent) {
     if (isBusy || agent.id !== base?.id || agent.rev <= base.rev) return;
-    if (isDirty()) {
+    if (isDirty() && !isSame(contentOf(agent), contentOf(base))) {
       const told = h('strong', {}, `${agent.updated_by} has changed this agent since. `);
       showConflict(told, `It is at rev ${agent.rev} now.`);
     } else {
-      set(agent, false);
+      adopt(agent);
       say(`Changed by ${agent.updated_by}: this is rev ${agent.rev}.`);
     }
   }
@@ -351,7 +413,33 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
     close();
   }
 
+  /** Shows two versions of an agent side by side. */
+  async function compare(id, from, to) {
+    await open(id);
+    if (base?.id !== id) return;
+    showView('versions');
+    await versions.compare(from, to);
+  }
+
   // Wiring
+
+  const views = tabs(VIEWS, (name) => {
+    if (!jsonError.hidden) return json.focus();
+    if (content) json.value = JSON.stringify(content, null, 2);
+    showView(name);
+    return placeViolations();
+  });
+  const shared = {
+    attempt, reread, changed, ask, onApprovals, isUnsaved: isDirty, mend: refused,
+    mayLeave: async () => !isDirty() || ask('There are changes that are not saved.', 'Discard them'),
+  };
+  const versions = versionsPanel(shared);
+  const aliases = aliasesPanel({ ...shared, onPublish: () => byId('publish').click() });
+  byId('publish').addEventListener('click', () => {
+    if (!jsonError.hidden) return json.focus();
+    showView('versions');
+    return versions.publish();
+  });
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -372,21 +460,6 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
       jsonError.hidden = false;
     }
   });
-  byId('tabs').addEventListener('click', ({ target }) => {
-    if (!target.id.startsWith('tab-')) return;
-    if (!jsonError.hidden) return json.focus();
-    view = target.id.slice('tab-'.length);
-    if (content) json.value = JSON.stringify(content, null, 2);
-    placeViolations();
-    showView();
-  });
-  byId('tabs').addEventListener('keydown', ({ key }) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-    const shown = VIEWS.filter((name) => !byId(`tab-${name}`).hidden);
-    const next = step && byId(`tab-${shown.at((shown.indexOf(view) + step) % shown.length)}`);
-    next?.focus();
-    next?.click();
-  });
   fixAll.addEventListener('click', () => fix(violations));
   byId('discard').addEventListener('click', discard);
   byId('duplicate').addEventListener('click', () => act('duplicate', 'This is the copy.'));
@@ -402,6 +475,6 @@ export function agentEditor({ onAgent, onGone, onOpen }) {
     if (isAsking()) answer(false);
     else if (content && (!base || isDirty()) && !isBusy && await mayLeave()) discard();
   });
-  addEventListener('beforeunload', (event) => { if (isDirty()) event.preventDefault(); });
-  return { open, create, remote, gone, offer, clear, mayLeave, isIdle };
+  addEventListener('beforeunload', (event) => { if (isDirty() || aliases.isDirty()) event.preventDefault(); });
+  return { open, create, compare, remote, gone, offer, clear, mayLeave, isIdle };
 }

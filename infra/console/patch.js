@@ -1,7 +1,10 @@
 // Pointers and patches: RFC 6901 (JSON Pointer), RFC 6902 (JSON Patch), RFC 7396 (JSON Merge Patch).
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+/** A value's text, whatever the order of its members: events have another one than answers. */
+const text = (value) => JSON.stringify(value, (_, part) => (isObject(part)
+  ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => (one < other ? -1 : 1))) : part));
+export const isSame = (one, other) => text(one) === text(other);
 
 export function steps(pointer) {
   return pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));

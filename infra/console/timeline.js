@@ -12,7 +12,7 @@ const POINTERS_MAX = 4;
 const list = byId('timeline');
 const state = byId('timeline-state');
 
-/** `nameOf(id)` names an agent, `onSelect(id)` is told when an event's agent is asked for. */
+/** `nameOf(id)` names what an event is about, `onSelect(id)` is told when that is asked for. */
 export function timelinePanel({ nameOf, onSelect }) {
   let hasFailed = false;
 

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use agent_management::agent::risk::RiskClass;
 use harness::{Browser, options};
 use local::server::start;
 
@@ -11,13 +12,7 @@ const PICTURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/console");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitor_creates_an_agent_sees_it_arrive_and_mends_what_is_refused() {
-    let Some(mut browser) = Browser::start().await else {
-        assert!(std::env::var_os("BROWSER_REQUIRED").is_none(), "there is no browser, and one is required");
-        // Past the harness, which keeps what a test prints to itself.
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED: no Chromium on this machine, the console was not tried");
-        return;
-    };
+    let Some(mut browser) = a_browser().await else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let host = start(&options(folder.path(), 0)).await.expect("it starts");
     let port = host.base_url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
@@ -78,6 +73,135 @@ async fn a_visitor_creates_an_agent_sees_it_arrive_and_mends_what_is_refused() {
     let overflow = "document.documentElement.scrollWidth <= 390";
     assert_eq!(browser.run(overflow).await, true, "nothing is wider than the window");
     host.stop().await.expect("it stops");
+}
+
+/// A browser, if there is one on this machine.
+async fn a_browser() -> Option<Browser> {
+    let browser = Browser::start().await;
+    if browser.is_none() {
+        assert!(std::env::var_os("BROWSER_REQUIRED").is_none(), "there is no browser, and one is required");
+        // Past the harness, which keeps what a test prints to itself.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: no Chromium on this machine, the console was not tried");
+    }
+    browser
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_publishes_compares_asks_accepts_and_rolls_back() {
+    let Some(mut browser) = a_browser().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = start(&options(folder.path(), 0)).await.expect("it starts");
+    browser.resize(1_280, 900).await;
+    browser.open(&host.base_url).await;
+    browser.wait_for("document.querySelector('#connection').dataset.state === 'live'").await;
+    browser.click("[name=tier][value=enterprise]").await;
+    browser.wait_for("document.querySelector('#connection').dataset.state === 'live'").await;
+    browser.wait_for("document.querySelector('#agents [data-agent]')").await;
+    browser.click("#agents [data-agent]").await;
+
+    // The first version.
+    browser
+        .wait_for("document.querySelector('#publish') && !document.querySelector('#publish').disabled")
+        .await;
+    browser.click("#publish").await;
+    browser.wait_for("document.querySelector('#publish-name')").await;
+    browser.fill("#publish-name", "First").await;
+    browser.click("#publish-confirm").await;
+    browser.wait_for("document.querySelector('#publish-result [data-outcome=minted]')").await;
+
+    // A policy that asks about other instructions.
+    browser.click("#tab-aliases").await;
+    browser.wait_for("document.querySelector('.alias[data-alias=live] .save-alias')").await;
+    browser.run("document.querySelectorAll('.alias[data-alias=live] details').forEach((one) => { one.open = true; })").await;
+    choose(&mut browser, "#policy-live-instructions_changed", "approve").await;
+    browser.click(".alias[data-alias=live] .save-alias").await;
+    browser.wait_for("document.querySelector('#timeline [data-type=\"agent.alias_changed\"]')").await;
+
+    // Other instructions are asked about.
+    browser.click("#tab-form").await;
+    browser.fill("#f-instructions", "Sell something.").await;
+    browser.click("#save").await;
+    browser.wait_for("document.querySelector('#timeline [data-type=\"agent.updated\"]')").await;
+    browser.wait_for("!document.querySelector('#publish').disabled").await;
+    browser.click("#publish").await;
+    browser.wait_for("document.querySelector('#publish-confirm') && document.querySelector('#publish-changes')?.innerText.includes('instructions_changed')").await;
+    keep(&mut browser, "publish-1280").await;
+    browser.click("#publish-confirm").await;
+    browser.wait_for("document.querySelector('#publish-result [data-outcome=asked]')").await;
+
+    // Two versions side by side, with the risk.
+    browser.click("#tab-versions").await;
+    browser.wait_for("document.querySelectorAll('#versions > li').length === 2").await;
+    let newest = browser.run("document.querySelector('#versions > li').dataset.version").await;
+    let newest = newest.as_str().expect("a number").to_owned();
+    choose(&mut browser, "#compare-from", "live").await;
+    choose(&mut browser, "#compare-to", &newest).await;
+    browser.click("#compare-open").await;
+    browser.wait_for("document.querySelector('#compare-result .risk[data-class=instructions_changed][data-elevated=true]')").await;
+    keep(&mut browser, "compare-1280").await;
+
+    // Who asked does not decide; another user does.
+    browser.click("#sides [data-show=approvals]").await;
+    browser.wait_for("document.querySelector('.approval[data-state=pending]')").await;
+    assert_eq!(
+        browser.run("document.querySelector('.approval[data-state=pending] .accept') === null").await,
+        true
+    );
+    choose(&mut browser, "#user", "reviewer").await;
+    browser.wait_for("document.querySelector('.approval[data-state=pending] .accept')").await;
+    keep(&mut browser, "approvals-1280").await;
+    browser.click(".approval[data-state=pending] .accept").await;
+    browser.wait_for("document.querySelector('.approval[data-state=accepted]')").await;
+
+    // Back to the first version, which is asked about, too; so the alias stays where it is.
+    browser.wait_for("document.querySelector('#agents [data-agent]')").await;
+    browser.click("#agents [data-agent]").await;
+    browser.click("#tab-versions").await;
+    browser.wait_for("document.querySelectorAll('#versions > li button.roll-back').length > 0").await;
+    browser.click("#versions > li:last-child button.roll-back").await;
+    browser.wait_for("document.querySelector('#ask-yes')").await;
+    browser.click("#ask-yes").await;
+    browser.wait_for("document.querySelectorAll('.approval[data-state=pending]').length === 1").await;
+
+    // What is searched for is found.
+    browser.fill("#search", "supp").await;
+    browser.wait_for("document.querySelector('#results [data-agent]')").await;
+    browser.wait_for("document.querySelector('#search-count').innerText.includes('1')").await;
+    keep(&mut browser, "search-1280").await;
+    browser.fill("#search", "nothing like it").await;
+    browser.wait_for("document.querySelector('#results [data-agent]') === null").await;
+    browser.resize(390, 844).await;
+    keep(&mut browser, "search-390").await;
+    let overflow = "document.documentElement.scrollWidth <= 390";
+    assert_eq!(browser.run(overflow).await, true, "nothing is wider than the window");
+    host.stop().await.expect("it stops");
+}
+
+/// Chooses an option as a person does.
+async fn choose(browser: &mut Browser, selector: &str, value: &str) {
+    browser
+        .run(&format!(
+            "{{ const one = document.querySelector('{selector}'); one.value = '{value}'; \
+             one.dispatchEvent(new Event('input', {{bubbles: true}})); \
+             one.dispatchEvent(new Event('change', {{bubbles: true}})); }}"
+        ))
+        .await;
+}
+
+/// An approval has no more than a class: the page says what that is, as the service does.
+#[test]
+fn the_console_knows_every_class_of_risks() {
+    let source = include_str!("../../infra/console/risks.js");
+    let rows = source.lines().filter_map(|line| line.trim().strip_prefix("['"));
+    let known: Vec<(String, bool)> = rows
+        .filter_map(|row| {
+            let (class, rest) = row.split_once("', ")?;
+            Some((class.to_owned(), rest.starts_with("true")))
+        })
+        .collect();
+    let classes = RiskClass::ALL.map(|class| (class.as_str().to_owned(), class.is_elevated()));
+    assert_eq!(known, classes);
 }
 
 async fn keep(browser: &mut Browser, name: &str) {

@@ -22,14 +22,19 @@ const fn page(path: &'static str, content_type: &'static str, content: &'static 
     Page { path, content_type, content }
 }
 
-const PAGES: [Page; 17] = [
+const PAGES: [Page; 30] = [
     page("/", HTML, include_str!("../../console/index.html")),
     page("/docs", HTML, include_str!("../../console/docs.html")),
     page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
     page("/docs/docs.js", JAVASCRIPT, include_str!("../../console/docs.js")),
     page("/console/agents.js", JAVASCRIPT, include_str!("../../console/agents.js")),
+    page("/console/alias.js", JAVASCRIPT, include_str!("../../console/alias.js")),
+    page("/console/aliases.js", JAVASCRIPT, include_str!("../../console/aliases.js")),
+    page("/console/align.js", JAVASCRIPT, include_str!("../../console/align.js")),
     page("/console/api.js", JAVASCRIPT, include_str!("../../console/api.js")),
+    page("/console/approvals.js", JAVASCRIPT, include_str!("../../console/approvals.js")),
     page("/console/ask.js", JAVASCRIPT, include_str!("../../console/ask.js")),
+    page("/console/compare.js", JAVASCRIPT, include_str!("../../console/compare.js")),
     page("/console/console.css", CSS, include_str!("../../console/console.css")),
     page("/console/console.js", JAVASCRIPT, include_str!("../../console/console.js")),
     page("/console/dom.js", JAVASCRIPT, include_str!("../../console/dom.js")),
@@ -38,8 +43,16 @@ const PAGES: [Page; 17] = [
     page("/console/form.js", JAVASCRIPT, include_str!("../../console/form.js")),
     page("/console/history.js", JAVASCRIPT, include_str!("../../console/history.js")),
     page("/console/icon.svg", SVG, include_str!("../../console/icon.svg")),
+    page("/console/panels.css", CSS, include_str!("../../console/panels.css")),
     page("/console/patch.js", JAVASCRIPT, include_str!("../../console/patch.js")),
+    page("/console/policy.js", JAVASCRIPT, include_str!("../../console/policy.js")),
+    page("/console/publish.js", JAVASCRIPT, include_str!("../../console/publish.js")),
+    page("/console/risks.js", JAVASCRIPT, include_str!("../../console/risks.js")),
+    page("/console/search.js", JAVASCRIPT, include_str!("../../console/search.js")),
+    page("/console/shares.js", JAVASCRIPT, include_str!("../../console/shares.js")),
     page("/console/timeline.js", JAVASCRIPT, include_str!("../../console/timeline.js")),
+    page("/console/versions.js", JAVASCRIPT, include_str!("../../console/versions.js")),
+    page("/console/views.js", JAVASCRIPT, include_str!("../../console/views.js")),
 ];
 
 const HEADERS: [(HeaderName, HeaderValue); 3] = [

@@ -9,4 +9,5 @@ mod parked;
 pub mod publication;
 mod races;
 mod reconcile;
+mod round_trips;
 mod webhook_queue;

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 
+use agent_management::tier::LimitName;
 use harness::{Answer, App, an_agent};
 use http::Method;
 use serde_json::{Value, json};
 
-const SEEDS: u64 = 40;
-const STEPS: usize = 60;
+const SEEDS: u64 = 30;
+const STEPS: usize = 80;
 const AGENTS_MAX: usize = 5;
 const KEYS: [&str; 3] = ["a", "b", "c"];
+/// How many versions the tenant keeps.
+const VERSIONS_MAX: usize = 3;
 
 /// What the model knows of an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +23,28 @@ struct Known {
     name: String,
     key: Option<String>,
     is_archived: bool,
+    /// The names that versions have, by number.
+    versions: BTreeMap<u64, String>,
+    /// The version that `live` leads to.
+    live: Option<u64>,
+}
+
+impl Known {
+    /// The version that the draft is, if it has not changed since.
+    fn published_as(&self) -> Option<u64> {
+        self.versions.last_key_value().filter(|(_, name)| **name == self.name).map(|(number, _)| *number)
+    }
+
+    /// Leads `live` to a version, one rev on.
+    fn lead_to(&mut self, number: u64) {
+        self.live = Some(number);
+        self.rev += 1;
+        while self.versions.len() > VERSIONS_MAX {
+            let newest = self.versions.last_key_value().map(|(newest, _)| *newest);
+            let old = self.versions.keys().copied().find(|old| *old != number && Some(*old) != newest);
+            self.versions.remove(&old.expect("more than two versions"));
+        }
+    }
 }
 
 /// The tenant as it should be.
@@ -55,6 +80,9 @@ enum Step {
     Restore { path: String },
     Delete { path: String, rev: Option<u64> },
     Duplicate { path: String },
+    Publish { path: String, rev: Option<u64> },
+    Rollback { path: String, version: Option<u64> },
+    RestoreVersion { path: String, version: u64 },
 }
 
 fn a_step(rng: &mut fastrand::Rng, model: &Model) -> Step {
@@ -72,7 +100,11 @@ fn a_step(rng: &mut fastrand::Rng, model: &Model) -> Step {
         1 => Some(known_rev + 1),
         _ => Some(known_rev),
     };
-    match rng.u8(0..12) {
+    let versions: Vec<u64> =
+        model.agents.get(&path).iter().flat_map(|agent| agent.versions.keys()).copied().collect();
+    let version =
+        if versions.is_empty() || rng.u8(0..5) == 0 { 77 } else { versions[rng.usize(..versions.len())] };
+    match rng.u8(0..20) {
         0..=2 => Step::Create { key: None, name },
         3 => Step::Create { key: Some(KEYS[rng.usize(..KEYS.len())]), name },
         4 | 5 => Step::Upsert { key: KEYS[rng.usize(..KEYS.len())], name },
@@ -80,7 +112,10 @@ fn a_step(rng: &mut fastrand::Rng, model: &Model) -> Step {
         8 => Step::Archive { path },
         9 => Step::Restore { path },
         10 => Step::Delete { path, rev },
-        _ => Step::Duplicate { path },
+        11 => Step::Duplicate { path },
+        12..=15 => Step::Publish { path, rev },
+        16 | 17 => Step::Rollback { path, version: rng.bool().then_some(version) },
+        _ => Step::RestoreVersion { path, version },
     }
 }
 
@@ -105,6 +140,15 @@ async fn send(app: &App, step: &Step) -> Answer {
         Step::Restore { path } => client.request(Method::POST, &format!("{path}/restore")),
         Step::Delete { path, rev } => client.request(Method::DELETE, path).header("if-match", &if_match(rev)),
         Step::Duplicate { path } => client.request(Method::POST, &format!("{path}/duplicate")),
+        Step::Publish { path, rev } => {
+            client.request(Method::POST, &format!("{path}/publish")).header("if-match", &if_match(rev))
+        }
+        Step::Rollback { path, version } => {
+            client.post(&format!("{path}/rollback"), &json!({"version": version}))
+        }
+        Step::RestoreVersion { path, version } => {
+            client.request(Method::POST, &format!("{path}/versions/{version}/restore"))
+        }
     };
     request.send().await
 }
@@ -143,6 +187,7 @@ fn expect(model: &mut Model, step: &Step) -> (u16, Option<Known>) {
             let is_archived = model.agents.get(path).is_some_and(|agent| agent.is_archived);
             if is_archived && model.is_full() { (403, None) } else { switched(model, path, false) }
         }
+        Step::Publish { .. } | Step::Rollback { .. } | Step::RestoreVersion { .. } => led(model, step),
         Step::Delete { path, rev } => match model.agents.get(path).cloned() {
             None => (404, None),
             Some(agent) if rev.is_some_and(|rev| rev != agent.rev) => (412, None),
@@ -157,10 +202,76 @@ fn expect(model: &mut Model, step: &Step) -> (u16, Option<Known>) {
     }
 }
 
+/// What becomes of versions, and of where `live` leads.
+fn led(model: &mut Model, step: &Step) -> (u16, Option<Known>) {
+    let (Step::Publish { path, .. } | Step::Rollback { path, .. } | Step::RestoreVersion { path, .. }) = step
+    else {
+        panic!("no step of versions");
+    };
+    let Some(agent) = model.agents.get_mut(path) else {
+        return (404, None);
+    };
+    let status = match step {
+        Step::Publish { rev, .. } if rev.is_some_and(|rev| rev != agent.rev) => return (412, None),
+        Step::RestoreVersion { version, .. } => match agent.versions.get(version).cloned() {
+            None => return (404, None),
+            Some(name) if name == agent.name => 200,
+            Some(_) if agent.is_archived => return (409, None),
+            Some(name) => {
+                agent.name = name;
+                agent.rev += 1;
+                200
+            }
+        },
+        _ if agent.is_archived => return (409, None),
+        Step::Publish { .. } => match agent.published_as() {
+            Some(number) if agent.live == Some(number) => 200,
+            Some(number) => {
+                agent.lead_to(number);
+                200
+            }
+            None => {
+                let number = agent.rev;
+                agent.versions.insert(number, agent.name.clone());
+                agent.lead_to(number);
+                201
+            }
+        },
+        Step::Rollback { version, .. } => {
+            let Some(live) = agent.live else {
+                return (409, None);
+            };
+            let target = match version {
+                Some(version) if agent.versions.contains_key(version) => *version,
+                Some(_) => return (422, None),
+                None => match agent.versions.range(..live).next_back() {
+                    Some((number, _)) => *number,
+                    None => return (409, None),
+                },
+            };
+            if target != live {
+                // A rollback drops no version: the next publication does.
+                agent.live = Some(target);
+                agent.rev += 1;
+            }
+            200
+        }
+        _ => panic!("no step of versions"),
+    };
+    (status, Some(agent.clone()))
+}
+
 /// The agent as it is created; where it stands is learned from the answer.
 fn created(model: &Model, key: Option<&str>, name: &str) -> Known {
     let rev = key.and_then(|key| model.deleted.get(key)).map_or(1, |(_, rev)| rev + 1);
-    Known { rev, name: name.to_owned(), key: key.map(str::to_owned), is_archived: false }
+    Known {
+        rev,
+        name: name.to_owned(),
+        key: key.map(str::to_owned),
+        is_archived: false,
+        versions: BTreeMap::new(),
+        live: None,
+    }
 }
 
 fn renamed(model: &mut Model, path: &str, agent: Known, name: &str) -> Known {
@@ -187,12 +298,29 @@ fn known(agent: &Value) -> Known {
         name: agent["name"].as_str().expect("a name").to_owned(),
         key: agent["key"].as_str().map(str::to_owned),
         is_archived: agent["status"] == "archived",
+        versions: BTreeMap::new(),
+        live: agent["aliases"]["live"]["routes"][0]["version"].as_u64(),
     }
+}
+
+/// The same, with the versions that are listed.
+async fn whole(app: &App, path: &str) -> Known {
+    let agent = app.client().get(path).send().await.expect(200).json();
+    let listed = app.client().get(&format!("{path}/versions?limit=100")).send().await.expect(200).json();
+    let mut versions = BTreeMap::new();
+    for row in listed["items"].as_array().expect("rows") {
+        let number = row["version"].as_u64().expect("a number");
+        let version = app.client().get(&format!("{path}/versions/{number}")).send().await.expect(200);
+        versions.insert(number, version.text("/name"));
+    }
+    Known { versions, ..known(&agent) }
 }
 
 async fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let app = App::start().await;
+    app.set_tier("acme", "free", BTreeMap::from([(LimitName::VersionsKept, Some(VERSIONS_MAX as u64))]))
+        .await;
     let mut model = Model::default();
     for number in 0..STEPS {
         let step = a_step(&mut rng, &model);
@@ -201,8 +329,20 @@ async fn run(seed: u64) {
         let at = format!("seed {seed}, step {number}: {step:?}");
         assert_eq!(answer.status.as_u16(), status, "{at}: {answer}");
         if let Some(agent) = agent {
-            assert_eq!(known(&answer.json()), agent, "{at}");
-            if status == 201 {
+            // A publication answers its version; everything else answers the agent.
+            if !matches!(step, Step::Publish { .. }) {
+                assert_eq!(
+                    Known { versions: agent.versions.clone(), ..known(&answer.json()) },
+                    agent,
+                    "{at}"
+                );
+            }
+            if let Step::Publish { path, .. }
+            | Step::Rollback { path, .. }
+            | Step::RestoreVersion { path, .. } = &step
+            {
+                assert_eq!(whole(&app, path).await, agent, "{at}");
+            } else if status == 201 {
                 let path = answer.header("location").expect("a location").to_owned();
                 if let Some((deleted_at, _)) = agent.key.as_ref().and_then(|key| model.deleted.remove(key)) {
                     assert_eq!(path, deleted_at, "{at}: a revived agent has its id");
@@ -216,15 +356,42 @@ async fn run(seed: u64) {
 
 async fn compare(app: &App, model: &Model, seed: u64) {
     let listed = app.client().get("/v1/agents?limit=100").send().await.expect(200).json();
-    let listed: BTreeMap<_, _> = listed["items"]
-        .as_array()
-        .expect("rows")
-        .iter()
-        .map(|row| (format!("/v1/agents/{}", row["id"].as_str().expect("an id")), known(row)))
-        .collect();
-    assert_eq!(listed, model.agents, "seed {seed}");
+    let mut paths = Vec::new();
+    for row in listed["items"].as_array().expect("rows") {
+        let path = format!("/v1/agents/{}", row["id"].as_str().expect("an id"));
+        assert_eq!(Some(&whole(app, &path).await), model.agents.get(&path), "seed {seed}");
+        let live = model.agents[&path].live.filter(|_| !model.agents[&path].is_archived);
+        let resolved = app.client().get(&format!("{path}/resolved")).send().await;
+        assert_eq!(
+            (resolved.status == 200).then(|| resolved.json()["version"].as_u64()),
+            live.map(Some),
+            "seed {seed}"
+        );
+        paths.push(path);
+    }
+    paths.sort();
+    assert_eq!(paths, model.agents.keys().cloned().collect::<Vec<_>>(), "seed {seed}");
+    found(app, model, seed).await;
     let usage = app.client().get("/v1/usage").send().await.expect(200).json();
     assert_eq!(usage["agents"]["used"], json!(model.used()), "seed {seed}");
+}
+
+/// What is found by each name, once the index has caught up.
+async fn found(app: &App, model: &Model, seed: u64) {
+    app.settle().await;
+    for name in ["n0", "n1", "n2", "n3", "copy"] {
+        let search = json!({"filter": {"text": name}, "limit": 100});
+        let page = app.client().post("/v1/agents/search", &search).send().await.expect(200).json();
+        let rows = page["items"].as_array().expect("rows").iter();
+        let mut found: Vec<String> =
+            rows.map(|row| format!("/v1/agents/{}", row["id"].as_str().expect("an id"))).collect();
+        found.sort();
+        let expected = model
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.name.to_lowercase().split(' ').any(|word| word == name));
+        assert_eq!(found, expected.map(|(path, _)| path.clone()).collect::<Vec<_>>(), "seed {seed}: {name}");
+    }
 }
 
 #[tokio::test]

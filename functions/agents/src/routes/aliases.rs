@@ -40,7 +40,7 @@ pub async fn put(agents: &Agents, call: &Call) -> Result<Reply> {
             return Err(unknown_version(format!("/routes/{index}/version")));
         }
         let wanted = Wanted::of(name.clone(), document.clone());
-        let violations = wanted.violations(&agents.tiers, &limits, agent);
+        let violations = wanted.violations(&agents.tiers, &limits, agent, &document.routes);
         if violations.is_empty() { Ok(wanted) } else { Err(Error::Entitlement(violations)) }
     };
     let outcome = Box::pin(repoint(agents, caller, &id, &precondition, call.now, decide)).await?;

@@ -72,7 +72,7 @@ impl AliasDocument {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn read(document: Value) -> Result<Self> {
-        let mut document: Self = json::read(document)?;
+        let document: Self = json::read(document)?;
         let mut found = super::content::broken(&document);
         // Last first, so that the fixes apply in the order in which they are listed.
         for (index, route) in document.routes.iter().enumerate().rev() {
@@ -84,11 +84,7 @@ impl AliasDocument {
                 found.push(violation.mended_by(fix));
             }
         }
-        if !found.is_empty() {
-            return Err(Error::Invalid(found));
-        }
-        document.routes.sort_by_key(|route| route.version);
-        Ok(document)
+        if found.is_empty() { Ok(document) } else { Err(Error::Invalid(found)) }
     }
 }
 
@@ -128,7 +124,8 @@ pub struct Wanted {
 impl Wanted {
     /// The alias as `document` has it.
     pub fn of(name: AliasName, document: AliasDocument) -> Self {
-        let AliasDocument { routes, paused, policy } = document;
+        let AliasDocument { mut routes, paused, policy } = document;
+        routes.sort_by_key(|route| route.version);
         Self { name, routes, paused, policy }
     }
 
@@ -165,8 +162,15 @@ impl Wanted {
         Alias { routes, paused, policy, uses }
     }
 
-    /// What the tier does not admit of it: more aliases, a split, approvals.
-    pub fn violations(&self, tiers: &Tiers, limits: &Limits<'_>, agent: &Agent) -> Vec<Violation> {
+    /// What the tier does not admit of it: more aliases, a split, approvals. Pointers and fixes are into what
+    /// was said, where `said` are the routes.
+    pub fn violations(
+        &self,
+        tiers: &Tiers,
+        limits: &Limits<'_>,
+        agent: &Agent,
+        said: &[Route],
+    ) -> Vec<Violation> {
         let mut found = Vec::new();
         let known = agent.aliases.get(&self.name);
         if known.is_none() {
@@ -184,7 +188,7 @@ impl Wanted {
         let had_split = known.is_some_and(|alias| alias.routes == self.routes);
         if self.routes.len() > 1 && !limits.tier().traffic_split && !had_split {
             let heaviest = heaviest(&self.routes);
-            let others = self.routes.iter().enumerate().rev().filter(|(_, route)| Some(**route) != heaviest);
+            let others = said.iter().enumerate().rev().filter(|(_, route)| Some(**route) != heaviest);
             let fix = others.flat_map(|(index, _)| json::remove(&format!("/routes/{index}"))).collect();
             let detail = "the tier does not split an alias's conversations over versions";
             found.push(

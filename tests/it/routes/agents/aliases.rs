@@ -84,6 +84,10 @@ async fn the_tier_bounds_aliases_splits_and_approvals() {
     app.set_tier("acme", "free", [].into()).await;
     let client = app.client();
     assert_snapshot!(client.put(&format!("{path}/aliases/beta"), &split).send().await);
+    // The fix is of what was sent, in whatever order: the heaviest stays.
+    let other_way = json!({"routes": [split["routes"][1], split["routes"][0]]});
+    let refused = client.put(&format!("{path}/aliases/beta"), &other_way).send().await.expect(403);
+    assert_eq!(refused.json()["errors"][1]["fix"], json!([{"op": "remove", "path": "/routes/0"}]));
     // What was split before stays so.
     let paused = json!({"routes": split["routes"], "paused": true});
     client.put(&format!("{path}/aliases/live"), &paused).send().await.expect(200);
