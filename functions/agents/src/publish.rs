@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use agent_management::agent::alias::Wanted;
+use agent_management::agent::alias::{Wanted, refuse_oversized};
 use agent_management::agent::change::{Minted, refuse_unpublishable};
 use agent_management::agent::store::{self, Assumed, Operation, Stored, Together, Written};
 use agent_management::agent::version::store::Taken;
@@ -123,6 +123,7 @@ async fn try_once(
     let mut now_there = agent.clone();
     if minted.is_some() || live.is_some() {
         let after = agent.with_publication(minted, live, &caller.user, now);
+        refuse_oversized(&after)?;
         let new = minted.map(|_| &version);
         match commit(agents, caller, stored, &after, operation, new).await? {
             Written::Done => {

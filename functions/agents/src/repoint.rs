@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_management::agent::alias::{Alias, Verdict, Wanted, heaviest};
+use agent_management::agent::alias::{Alias, Verdict, Wanted, heaviest, refuse_oversized};
 use agent_management::agent::live::{self, Live};
 use agent_management::agent::risk::{Risk, risks};
 use agent_management::agent::store::{self, Assumed, Operation, Written};
@@ -66,6 +66,7 @@ pub async fn repoint(
                 .map(|approval| Repointed::Asked(Box::new(approval)));
         }
         let after = stored.agent.with_alias(name.clone(), judged.alias, &caller.user, now);
+        refuse_oversized(&after)?;
         let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
         match store::update(&agents.store, &caller.tenant, &stored, &after, operation, assumed).await? {
             Written::Done => {
@@ -126,7 +127,7 @@ pub async fn judge(
         let each = new.iter().filter_map(|version| contents.get(version)).flat_map(|to| risks(from, to));
         each.collect::<Vec<Risk>>()
     });
-    let verdict = policy.judge(found.unwrap_or_default(), &after_policy);
+    let verdict = policy.judge(&found.unwrap_or_default(), &after_policy);
     let asked = match (verdict, current) {
         (Verdict::Admitted, _) | (Verdict::NeedsApproval(_), None) => None,
         (Verdict::Refused(risks), _) => return Err(refused(&name, &risks)),

@@ -75,7 +75,7 @@ impl SearchIndexer {
         for (index, record) in records.into_iter().enumerate() {
             match read(record) {
                 Ok(None) => {}
-                Ok(Some((tenant, id, before, after))) => {
+                Ok(Some(Changed { tenant, id, before, after })) => {
                     let place = *places.entry((tenant.clone(), id.clone())).or_insert(parts.len());
                     if place == parts.len() {
                         let seen = Seen { before, after: Vec::new() };
@@ -113,14 +113,22 @@ impl SearchIndexer {
     }
 }
 
-/// An agent's change, before and after; none for a record of something else.
-fn read(record: EventRecord) -> Result<Option<(TenantId, AgentId, Option<Head>, Head)>> {
+/// What a record says of an agent.
+struct Changed {
+    tenant: TenantId,
+    id: AgentId,
+    before: Option<Head>,
+    after: Head,
+}
+
+/// An agent's change; none for a record of something else.
+fn read(record: EventRecord) -> Result<Option<Changed>> {
     let Some((tenant, id, after)) = read_image(record.change.new_image)? else {
         return Ok(None);
     };
     // What can't be read any more is as good as none: the card tells what was there.
     let before = read_image(record.change.old_image).ok().flatten().map(|(_, _, before)| before);
-    Ok(Some((tenant, id, before, after)))
+    Ok(Some(Changed { tenant, id, before, after }))
 }
 
 fn cause(error: &Error) -> Option<String> {

@@ -86,7 +86,10 @@ struct Read {
 /// What a record says; none if it is none that is announced.
 fn read(record: EventRecord) -> Result<Option<Read>> {
     let (old, new) = (record.change.old_image, record.change.new_image);
-    if let Some((tenant, approval)) = approval::store::read_image(new.clone())? {
+    if approval::store::is_image(&new) {
+        let Some((tenant, approval)) = approval::store::read_image(new)? else {
+            return Ok(None);
+        };
         let before = approval::store::read_image(old)?.map(|(_, before)| before);
         let change = event::of_approval(before.as_ref(), approval);
         return Ok(change.map(|change| Read { tenant, change, upkeep: None }));

@@ -167,14 +167,17 @@ pub async fn list(
     Ok(Page { items, next_cursor })
 }
 
+/// Whether a stream's image is an approval's.
+pub fn is_image(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("entity"), Some(serde_dynamo::AttributeValue::S(entity)) if entity == ENTITY)
+}
+
 /// What a stream's image says, if it is an approval.
 ///
 /// # Errors
 /// [`Error::Internal`] for one that can't be read.
 pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, Approval)>> {
-    use serde_dynamo::AttributeValue::S;
-
-    if !matches!(image.get("entity"), Some(S(entity)) if entity == ENTITY) {
+    if !is_image(&image) {
         return Ok(None);
     }
     let row: ApprovalItem = from_item(image)?;

@@ -337,7 +337,7 @@ mod tests {
 
     use super::*;
 
-    fn read(filter: Value) -> Result<Filter> {
+    fn read(filter: &Value) -> Result<Filter> {
         SearchDocument::read(json!({"filter": filter})).map(|search| search.filter)
     }
 
@@ -347,19 +347,19 @@ mod tests {
 
     #[test]
     fn members_must_all_hold_and_of_values_any() {
-        let filter = read(json!({"status": "active", "tag": ["a", "b"], "text": "Refund pol*"})).unwrap();
+        let filter = read(&json!({"status": "active", "tag": ["a", "b"], "text": "Refund pol*"})).unwrap();
         let tags = Filter::Any(vec![term(Kind::Tag, "a"), term(Kind::Tag, "b")]);
         let text = Filter::All(vec![term(Kind::Word, "refund"), Filter::Prefix("pol".to_owned())]);
         assert_eq!(filter, Filter::All(vec![term(Kind::Status, "active"), tags, text]));
-        assert_eq!(read(json!({})).unwrap(), Filter::All(Vec::new()));
-        let nested = read(json!({"or": [{"tag": "a"}, {"and": [{"tool": "t"}, {"owner": "o"}]}]})).unwrap();
+        assert_eq!(read(&json!({})).unwrap(), Filter::All(Vec::new()));
+        let nested = read(&json!({"or": [{"tag": "a"}, {"and": [{"tool": "t"}, {"owner": "o"}]}]})).unwrap();
         let and = Filter::All(vec![term(Kind::Tool, "t"), term(Kind::Owner, "o")]);
         assert_eq!(nested, Filter::Any(vec![term(Kind::Tag, "a"), and]));
     }
 
     #[test]
     fn the_narrowest_way_comes_first() {
-        let ways = |filter| read(filter).unwrap().ways();
+        let ways = |filter| read(&filter).unwrap().ways();
         let first = |filter| ways(filter).into_iter().next();
         let cover = |kind, value: &str| Cover::Term(Term::new(kind, value));
         assert_eq!(first(json!({"status": "active", "tool": "t"})), Some(vec![cover(Kind::Tool, "t")]));
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn what_is_too_much_or_empty_is_refused() {
         let deep = |depth: usize| (0..depth).fold(json!({"tag": "a"}), |inner, _| json!({"and": [inner]}));
-        assert!(read(deep(8)).is_ok());
+        assert!(read(&deep(8)).is_ok());
         for (bad, pointer) in [
             (deep(9), "/filter/and/0/and/0/and/0/and/0/and/0/and/0/and/0/and/0/and/0"),
             (json!({"tag": vec!["a"; 33]}), "/filter"),
@@ -386,7 +386,7 @@ mod tests {
             (json!({"text": " ! "}), "/filter/text"),
             (json!({"text": "x".repeat(257)}), "/filter/text"),
         ] {
-            let Err(Error::Invalid(found)) = read(bad.clone()) else { panic!("{bad} is taken") };
+            let Err(Error::Invalid(found)) = read(&bad) else { panic!("{bad} is taken") };
             assert_eq!(found[0].pointer, pointer, "{bad}");
         }
     }

@@ -171,7 +171,7 @@ async fn cards(store: &Store, tenant: &TenantId, ids: &[AgentId]) -> Result<Vec<
 /// Places that a read of the index came by, in its order.
 #[derive(Debug, Default)]
 struct Places {
-    places: Vec<String>,
+    all: Vec<String>,
     /// Items that were read, tombstones included.
     read: usize,
     /// Where the read ended, if there may be more.
@@ -216,7 +216,7 @@ async fn of_prefix(store: &Store, tenant: &TenantId, prefix: &str, limit: usize)
         .expression_attribute_values(":words", text(first.pk))
         .expression_attribute_values(":prefix", text(first.sk));
     let mut places = rows(query, false, limit, keys::SK, 0).await?;
-    for place in &mut places.places {
+    for place in &mut places.all {
         *place = place.split_once('#').map(|(_, place)| place.to_owned()).unwrap_or_default();
     }
     Ok(places)
@@ -277,7 +277,7 @@ async fn rows(
     let items = output.items.unwrap_or_default();
     Ok(Places {
         read: items.len(),
-        places: items.iter().filter(|item| !item.contains_key(GONE)).filter_map(place).collect(),
+        all: items.iter().filter(|item| !item.contains_key(GONE)).filter_map(place).collect(),
         end: output.last_evaluated_key.as_ref().and_then(place),
     })
 }
@@ -300,7 +300,7 @@ pub async fn dependents(
         None => Term::new(Kind::Uses, id.as_str()),
     };
     let places = of_term(store, tenant, &term, false, after, limit).await?;
-    let ids: Vec<AgentId> = places.places.iter().filter_map(|place| placed(place)).collect();
+    let ids: Vec<AgentId> = places.all.iter().filter_map(|place| placed(place)).collect();
     if ids.is_empty() {
         return Ok(Page { items: Vec::new(), next_cursor: places.end });
     }

@@ -1,6 +1,6 @@
 //! `GET /v1/approvals`, `GET /v1/approvals/{approval_id}`, and `POST …/accept` and `…/reject`.
 
-use agent_management::agent::alias::Alias;
+use agent_management::agent::alias::{Alias, refuse_oversized};
 use agent_management::agent::change::refuse_archived;
 use agent_management::agent::store::{self, Operation, Stored, Together, Written};
 use agent_management::agent::{Agent, Stamp, live, version};
@@ -100,7 +100,9 @@ fn applied(agent: &Agent, approval: &Approval, call: &Call, caller: &Caller) -> 
     if !approval.after.routes.iter().all(|route| agent.versions.contains(route.version)) {
         return Err(Error::Conflict("A version that the alias is to lead to is gone.".to_owned()));
     }
-    Ok(agent.with_alias(approval.alias.clone(), approval.after.clone(), &caller.user, call.now))
+    let after = agent.with_alias(approval.alias.clone(), approval.after.clone(), &caller.user, call.now);
+    refuse_oversized(&after)?;
+    Ok(after)
 }
 
 async fn accept_once(

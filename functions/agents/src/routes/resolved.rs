@@ -3,6 +3,7 @@
 use agent_management::agent::alias::{Route, route_of};
 use agent_management::agent::live::{self, Hold};
 use agent_management::agent::resolved::{Resolved, ResolvedView};
+use agent_management::agent::version::Number;
 use agent_management::agent::{Agent, store, version};
 use agent_management::error::{Error, Result};
 use agent_management::http::{Call, Parameters, Reply, precondition};
@@ -53,7 +54,7 @@ fn conversation(parameters: Parameters<'_>) -> Result<Option<&str>> {
 /// A version keeps resolving whatever becomes of the agent's aliases.
 async fn by_version(agents: &Agents, tenant: &TenantId, id: &AgentId, number: &str) -> Result<Resolved> {
     let invalid = |_| Error::InvalidParameter { name: "version", detail: "must be a number".to_owned() };
-    let number: u64 = number.parse().map_err(invalid)?;
+    let Number(number) = number.parse().map_err(invalid)?;
     let agent = store::get(&agents.store, tenant, id).await?.agent;
     if !agent.versions.contains(number) {
         return Err(Error::NotFound("version"));

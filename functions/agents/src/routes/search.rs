@@ -7,7 +7,7 @@ use agent_management::http::{Call, Reply};
 use agent_management::id::{AgentId, AliasName, TenantId};
 use agent_management::page::{Binding, Page};
 use agent_management::search::store::{Found, Wanted, dependents, find};
-use agent_management::search::{CountDocument, CountView, Search, SearchDocument, SortBy};
+use agent_management::search::{CountDocument, CountView, Search, SearchDocument, SortBy, placed};
 
 use crate::Agents;
 
@@ -56,9 +56,16 @@ async fn run(
     limit: usize,
     reads_max: usize,
 ) -> Result<Found> {
-    let after = search.cursor.as_deref().map(|cursor| binding.decode(cursor)).transpose()?;
+    let after = search.cursor.as_deref().map(|cursor| place(binding, cursor)).transpose()?;
     let wanted = Wanted { filter: &search.filter, sort: search.sort, after, limit, reads_max };
     Box::pin(find(&agents.store, tenant, wanted)).await
+}
+
+/// The place in a cursor.
+fn place(binding: Binding, cursor: &str) -> Result<String> {
+    let place = binding.decode(cursor)?;
+    // A cursor is no secret: what is in it may be anyone's.
+    if placed(&place).is_some() { Ok(place) } else { Err(Error::InvalidCursor) }
 }
 
 pub async fn list_dependents(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -71,7 +78,7 @@ pub async fn list_dependents(agents: &Agents, call: &Call) -> Result<Reply> {
     let alias = alias.as_ref().map(AliasName::as_str);
     let id: AgentId = call.param("id", "agent")?;
     let binding = Binding::new(&[tenant.as_str(), "dependents", id.as_str(), alias.unwrap_or_default()]);
-    let after = parameters.get("cursor").map(|cursor| binding.decode(cursor)).transpose()?;
+    let after = parameters.get("cursor").map(|cursor| place(binding, cursor)).transpose()?;
     store::get(&agents.store, tenant, &id).await?;
     let page = dependents(&agents.store, tenant, &id, alias, after.as_deref(), limit).await?;
     let next_cursor = page.next_cursor.map(|place| binding.encode(&place));

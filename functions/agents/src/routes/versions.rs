@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use agent_management::agent::alias::heaviest;
 use agent_management::agent::risk::risks;
-use agent_management::agent::version::{self, VersionView};
+use agent_management::agent::version::{self, Number, VersionView};
 use agent_management::agent::{Agent, Content, change, store};
 use agent_management::error::{Error, Result};
 use agent_management::http::documents::DiffDocument;
@@ -36,7 +36,7 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     call.parameters(&[])?;
     let id: AgentId = call.param("id", "agent")?;
-    let number: u64 = call.param("version", "version")?;
+    let Number(number) = call.param("version", "version")?;
     let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
     let number = known(&agent, number)?;
     let version = version::store::get(&agents.store, &caller.tenant, &id, number).await?;
@@ -54,7 +54,7 @@ pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
     let precondition = Precondition::read(&call.headers)?;
     call.nothing_said()?;
     let id: AgentId = call.param("id", "agent")?;
-    let number: u64 = call.param("version", "version")?;
+    let Number(number) = call.param("version", "version")?;
     let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
     let number = known(&agent, number)?;
     let version = version::store::get(&agents.store, &caller.tenant, &id, number).await?;
@@ -105,9 +105,9 @@ fn side(agent: &Agent, parameter: &'static str, text: &str) -> Result<Side> {
             let live = agent.aliases.get(&AliasName::live()).ok_or(Error::Unpublished)?;
             Ok(Side::Version(heaviest(&live.routes).ok_or(Error::Unpublished)?.version))
         }
-        number => match number.parse::<u64>() {
-            Ok(parsed) if parsed.to_string() == number => known(agent, parsed).map(Side::Version),
-            Ok(_) | Err(_) => {
+        number => match number.parse() {
+            Ok(Number(number)) => known(agent, number).map(Side::Version),
+            Err(_) => {
                 let detail = "must be draft, live or the number of a version".to_owned();
                 Err(Error::InvalidParameter { name: parameter, detail })
             }

@@ -4,6 +4,7 @@
 mod agents;
 mod authorizer;
 mod rest;
+mod search_indexer;
 mod stream_fanout;
 mod webhooks;
 mod websocket;
@@ -46,6 +47,7 @@ pub fn of(function: &str) -> Option<Prepare> {
     match function {
         "agents" => Some(|seeded| Ok(Box::new(agents::Agents::new(seeded)))),
         "authorizer" => Some(|seeded| Ok(Box::new(authorizer::Authorizations::new(seeded)))),
+        "search-indexer" => Some(|seeded| Ok(Box::new(search_indexer::Indexed::new(seeded)?))),
         "stream-fanout" => Some(|seeded| Ok(Box::new(stream_fanout::Batches::new(seeded)?))),
         "webhooks" => Some(|seeded| Ok(Box::new(webhooks::Webhooks::new(seeded)))),
         "websocket" => Some(|seeded| Ok(Box::new(websocket::Sockets::new(seeded)))),

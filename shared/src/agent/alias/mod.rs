@@ -24,6 +24,9 @@ use crate::violation::Violation;
 pub use policy::{Policy, Verdict};
 pub use view::AliasView;
 
+/// All aliases of an agent, in bytes of JSON with the sub-agents that their versions use: what a head has
+/// room for beside the largest content.
+const ALIASES_MAX_BYTES: usize = 40 * 1024;
 /// An alias's routes.
 const ROUTES_MAX: u64 = 10;
 
@@ -210,6 +213,20 @@ impl Wanted {
         }
         found
     }
+}
+
+/// Refuses an agent whose aliases would not fit in its head beside its content.
+///
+/// # Errors
+/// [`Error::Conflict`] above [`ALIASES_MAX_BYTES`].
+pub fn refuse_oversized(agent: &Agent) -> Result<()> {
+    let bytes = serde_json::to_vec(&agent.aliases).map_or(usize::MAX, |json| json.len());
+    if bytes > ALIASES_MAX_BYTES {
+        let detail = "The agent's aliases hold too much: lead them to fewer versions, or to versions with fewer \
+                      sub-agents.";
+        return Err(Error::Conflict(detail.to_owned()));
+    }
+    Ok(())
 }
 
 fn sub_agents(content: &Content) -> &[SubAgent] {

@@ -35,7 +35,7 @@ impl Policy {
     }
 
     /// Judges a change by its risks. What is refused need not be approved.
-    pub fn judge(&self, risks: Vec<Risk>, after: &Self) -> Verdict {
+    pub fn judge(&self, risks: &[Risk], after: &Self) -> Verdict {
         let of = |classes: &BTreeSet<RiskClass>| -> Vec<Risk> {
             risks.iter().filter(|risk| classes.contains(&risk.class)).cloned().collect()
         };
@@ -76,8 +76,9 @@ mod tests {
     fn refusal_comes_before_approval_and_what_is_not_named_passes() {
         use RiskClass::{GuardrailRemoved, InstructionsChanged, ModelChanged};
         let policy = policy(&[GuardrailRemoved], &[ModelChanged]);
-        let judge =
-            |classes: &[RiskClass]| policy.judge(classes.iter().copied().map(risk).collect(), &policy);
+        let judge = |classes: &[RiskClass]| {
+            policy.judge(&classes.iter().copied().map(risk).collect::<Vec<_>>(), &policy)
+        };
         assert_eq!(judge(&[InstructionsChanged]), Verdict::Admitted);
         assert_eq!(
             judge(&[InstructionsChanged, ModelChanged]),
@@ -96,10 +97,10 @@ mod tests {
             (policy(&[GuardrailRemoved, ModelChanged], &[]), Verdict::Admitted),
             (strict.clone(), Verdict::Admitted),
         ] {
-            assert_eq!(strict.judge(Vec::new(), &after), expected, "{after:?}");
+            assert_eq!(strict.judge(&[], &after), expected, "{after:?}");
         }
         // Where there are no approvals there is nobody to ask.
         let refusing = policy(&[GuardrailRemoved], &[]);
-        assert_eq!(refusing.judge(Vec::new(), &Policy::default()), Verdict::Admitted);
+        assert_eq!(refusing.judge(&[], &Policy::default()), Verdict::Admitted);
     }
 }

@@ -165,13 +165,13 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
 
 /// What [`item`] keeps of versions: the last one's content and all numbers.
 fn versions(
-    kept: Option<serde_dynamo::AttributeValue>,
+    kept: Option<&serde_dynamo::AttributeValue>,
     last: Option<u64>,
 ) -> Result<(Option<Published>, Versions)> {
     let Some(version) = last else {
         return Ok((None, Versions::default()));
     };
-    let bytes = match &kept {
+    let bytes = match kept {
         Some(serde_dynamo::AttributeValue::B(bytes)) => bytes.split_at_checked(16),
         Some(_) | None => None,
     };
@@ -197,7 +197,7 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
     }
     let bytes = item.get(VERSIONS).cloned();
     let head: HeadItem = from_item(item)?;
-    let (published, versions) = versions(bytes, head.published_version)?;
+    let (published, versions) = versions(bytes.as_ref(), head.published_version)?;
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
     let id = head.pk.rsplit('#').next().unwrap_or_default();
     let created = Stamp { at: instant(&head.created_at)?, by: head.created_by };

@@ -6,6 +6,7 @@ pub mod store;
 mod view;
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,23 @@ impl Versions {
 impl FromIterator<u64> for Versions {
     fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
         Self(numbers.into_iter().collect())
+    }
+}
+
+/// The number of a version, as paths and queries write it: digits, the first not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number(pub u64);
+
+/// The text is no number of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoNumber;
+
+impl FromStr for Number {
+    type Err = NoNumber;
+
+    fn from_str(text: &str) -> Result<Self, NoNumber> {
+        let number: u64 = text.parse().map_err(|_| NoNumber)?;
+        if number > 0 && number.to_string() == text { Ok(Self(number)) } else { Err(NoNumber) }
     }
 }
 

@@ -90,7 +90,8 @@ impl Search<'_> {
     /// Finds a page; where to go on, if there may be more.
     async fn run(&mut self) -> Result<Option<String>> {
         let mut ways = self.wanted.filter.ways();
-        ways.truncate(WAYS_MAX);
+        // A page of one row has no reads for a second way.
+        ways.truncate(WAYS_MAX.min(self.wanted.limit));
         let count = ways.len();
         let mut best = None;
         for way in ways {
@@ -143,7 +144,7 @@ impl Search<'_> {
                     let places = of_prefix(self.store, self.tenant, &prefix, each).await?;
                     self.left = self.left.saturating_sub(places.read);
                     is_all &= places.end.is_none();
-                    ids.extend(places.places.iter().filter_map(|place| placed(place)));
+                    ids.extend(places.all.iter().filter_map(|place| placed(place)));
                 }
                 Cover::Term(term) => {
                     let after = self.wanted.after.as_deref().filter(|_| is_by_creation);
@@ -151,8 +152,8 @@ impl Search<'_> {
                     let places = of_term(self.store, self.tenant, &term, is_descending, after, each).await?;
                     self.left = self.left.saturating_sub(places.read);
                     is_all &= places.end.is_none();
-                    ids.extend(places.places.iter().filter_map(|place| placed(place)));
-                    lists.push(List { term, waiting: places.places.into(), end: places.end });
+                    ids.extend(places.all.iter().filter_map(|place| placed(place)));
+                    lists.push(List { term, waiting: places.all.into(), end: places.end });
                 }
             }
         }
@@ -211,7 +212,7 @@ impl Search<'_> {
                     let places =
                         of_term(self.store, self.tenant, &list.term, is_descending, after, each).await?;
                     self.left = self.left.saturating_sub(places.read);
-                    list.waiting.extend(places.places);
+                    list.waiting.extend(places.all);
                     list.end = places.end;
                 }
             }
@@ -228,7 +229,7 @@ impl Search<'_> {
             }
             let places = all(self.store, self.tenant, self.wanted.sort, after.as_deref(), chunk).await?;
             self.left = self.left.saturating_sub(places.read);
-            self.look_at(places.places).await?;
+            self.look_at(places.all).await?;
             match places.end {
                 None => return Ok(None),
                 end => after = end,

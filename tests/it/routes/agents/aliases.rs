@@ -77,6 +77,27 @@ async fn what_is_no_alias_is_refused() {
 }
 
 #[tokio::test]
+async fn aliases_that_would_not_fit_in_the_head_are_refused() {
+    let app = App::start().await;
+    app.set_tier("acme", "enterprise", [].into()).await;
+    let client = app.client();
+    let path = create(&client, &an_agent().build()).await;
+    // Versions that each use 32 other agents.
+    let mut routes = Vec::new();
+    for version in 0..10 {
+        let used =
+            |index: usize| json!({"id": format!("agt_{version:013}{index:013}"), "alias": "a".repeat(64)});
+        let sub_agents: Vec<Value> = (0..32).map(used).collect();
+        client.patch(&path, &json!({"config": {"sub_agents": sub_agents}})).send().await.expect(200);
+        routes.push(json!({"version": publish(&client, &path).await, "weight": 1}));
+    }
+    let put = |name: &str| client.put(&format!("{path}/aliases/{name}"), &json!({"routes": routes})).send();
+    put("one").await.expect(201);
+    let refused = put("two").await.expect(409);
+    assert!(refused.text("/detail").contains("too much"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_tier_bounds_aliases_splits_and_approvals() {
     let (app, path, [first, second]) = two_versions().await;
     let split = json!({"routes": [{"version": first, "weight": 9}, {"version": second, "weight": 1}]});

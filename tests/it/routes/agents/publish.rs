@@ -176,7 +176,7 @@ async fn restoring_a_version_makes_its_content_the_draft() {
     assert_eq!(restored.json()["aliases"], before["aliases"], "live is not the draft");
     let again = client.post(&format!("{path}/versions/1/restore"), &json!({})).send().await.expect(200);
     assert_eq!(again.json(), restored.json(), "there is nothing to do");
-    for unknown in ["2", "99", "0", "-1", "1x", "18446744073709551616"] {
+    for unknown in ["2", "99", "0", "-1", "1x", "01", "+1", "18446744073709551616"] {
         client.post(&format!("{path}/versions/{unknown}/restore"), &json!({})).send().await.expect(404);
         client.get(&format!("{path}/versions/{unknown}")).send().await.expect(404);
     }

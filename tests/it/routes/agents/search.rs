@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use agent_management::page::Binding;
 use harness::{App, an_agent};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -170,6 +171,10 @@ async fn what_is_no_search_is_refused() {
     ] {
         assert_eq!(search(other).await.expect(400).text("/code"), "invalid_cursor");
     }
+    // One that was made by hand.
+    let forged = Binding::new(&["acme", "search", "-", "created", r#"{"tag":"eu"}"#]).encode("");
+    let forged = search(json!({"cursor": forged, "filter": {"tag": "eu"}})).await.expect(400);
+    assert_eq!(forged.text("/code"), "invalid_cursor");
     let own = json!({"cursor": cursor, "filter": {"tag": "eu"}});
     search(own.clone()).await.expect(200);
     app.client_of("other").post("/v1/agents/search", &own).send().await.expect(400);
