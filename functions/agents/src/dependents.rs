@@ -10,6 +10,8 @@ use crate::Agents;
 
 /// The most dependents that a refusal names.
 const NAMED_MAX: usize = 20;
+/// Rows that are read at once.
+const READ_MAX: usize = 100;
 
 /// Passes where nobody depends on the agent, or on its alias if one is named. The index is a moment behind:
 /// what began to depend on it just now is not seen.
@@ -22,11 +24,17 @@ pub async fn refuse_dependents(
     id: &AgentId,
     alias: Option<&str>,
 ) -> Result<()> {
-    let page = dependents(&agents.store, tenant, id, alias, None, NAMED_MAX).await?;
-    if page.items.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Dependents(page.items.iter().map(entry).collect()))
+    let mut after: Option<String> = None;
+    loop {
+        // A page without any may still be followed by one: what no longer depends on it leaves a trace.
+        let page = dependents(&agents.store, tenant, id, alias, after.as_deref(), READ_MAX).await?;
+        if !page.items.is_empty() {
+            return Err(Error::Dependents(page.items.iter().take(NAMED_MAX).map(entry).collect()));
+        }
+        after = page.next_cursor;
+        if after.is_none() {
+            return Ok(());
+        }
     }
 }
 

@@ -65,10 +65,16 @@ pub async fn publish(
     let operation = Operation::of(request.creation);
     let mut orphan = None;
     for attempt in 0..ATTEMPTS_MAX {
-        let (stored, record) = store::get_with_tenant(&agents.store, &caller.tenant, id).await?;
-        if let Some(number) = orphan.take().filter(|number| !stored.agent.versions.contains(*number)) {
+        let read = store::get_with_tenant(&agents.store, &caller.tenant, id).await;
+        // A head that is gone, or has moved on without the snapshot, will never commit it.
+        let is_version = |number| read.as_ref().is_ok_and(|(there, _)| there.agent.versions.contains(number));
+        if let Some(number) = orphan.take().filter(|number| !is_version(*number)) {
+            if !matches!(read, Ok(_) | Err(Error::NotFound(_))) {
+                return Err(Error::Unavailable("the agent can't be read".into()));
+            }
             version::store::delete(&agents.store, &caller.tenant, id, &[number]).await?;
         }
+        let (stored, record) = read?;
         if stored.remembers(operation) {
             return replayed(agents, caller, stored.agent, request).await;
         }
@@ -203,7 +209,8 @@ async fn replayed(agents: &Agents, caller: &Caller, agent: Agent, request: &Requ
     Ok(Published { agent, version, minted, approval, is_replay: true })
 }
 
-/// The approval that `live` still waits for before it leads to the version, among the newest of the tenant.
+/// The approval that the caller asked for so that `live` leads to the version, as it stands, among the newest
+/// of the tenant.
 async fn asked_for(
     agents: &Agents,
     caller: &Caller,

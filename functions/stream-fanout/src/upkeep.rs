@@ -24,7 +24,8 @@ impl Upkeep {
     pub fn of(id: &AgentId, before: Option<&Head>, after: &Head) -> Option<Self> {
         let before = before.and_then(Head::agent);
         let is_needed = match (before, after) {
-            (Some(before), Head::Deleted(_)) => !before.versions.is_empty(),
+            // Of an agent without versions, too, a publication may have left its snapshot.
+            (Some(_), Head::Deleted(_)) => true,
             (Some(before), Head::Live(after)) => {
                 live::differs(before, after) || before.versions != after.versions
             }
@@ -51,10 +52,12 @@ impl StreamFanout {
                 }
             }
             Head::Deleted(tombstone) => {
-                live::store::bury(&self.store, tenant, id, tombstone.rev, tombstone.at).await?;
                 let Some(before) = before else {
                     return Ok(());
                 };
+                if !before.aliases.is_empty() {
+                    live::store::bury(&self.store, tenant, id, tombstone.rev, tombstone.at).await?;
+                }
                 let mut numbers: Vec<u64> = before.versions.newest_first().collect();
                 numbers.extend(self.uncommitted(tenant, before, tombstone.rev).await?);
                 version::store::delete(&self.store, tenant, id, &numbers).await

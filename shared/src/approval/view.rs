@@ -14,6 +14,8 @@ use crate::clock::rfc3339;
 #[schemars(rename = "Approval")]
 pub struct ApprovalView<'a> {
     pub id: &'a str,
+    /// 1 when it is asked for, 2 when it is decided.
+    pub rev: u64,
     pub state: State,
     pub agent_id: &'a str,
     /// The alias when it was asked for.
@@ -36,6 +38,7 @@ impl<'a> ApprovalView<'a> {
         let decided = approval.decided();
         Self {
             id: approval.id.as_str(),
+            rev: approval.rev,
             state: approval.state(now),
             agent_id: approval.agent.as_str(),
             before: AliasView::new(&approval.alias, &approval.before),

@@ -10,11 +10,11 @@ use crate::search::{Kind, PREFIX_MIN, Term};
 
 pub const PK: &str = "PK";
 pub const SK: &str = "SK";
-/// Lists by time of creation.
+/// Lists by time of creation, and cards by the last change.
 pub const GSI1: &str = "GSI1";
 pub const GSI1_PK: &str = "GSI1PK";
 pub const GSI1_SK: &str = "GSI1SK";
-/// What schedules walk: tenants, and deliveries that are due.
+/// What schedules walk, and cards by name.
 pub const GSI2: &str = "GSI2";
 pub const GSI2_PK: &str = "GSI2PK";
 pub const GSI2_SK: &str = "GSI2SK";

@@ -215,8 +215,11 @@ impl Reader {
         for (name, parts, is_any) in [("and", &document.and, false), ("or", &document.or, true)] {
             let Some(parts) = parts else { continue };
             let pointer = format!("{pointer}/{name}");
-            if parts.is_empty() {
-                self.found.push(Violation::new(pointer.clone(), "length", "must have at least 1 item"));
+            if !(1..=CONDITIONS_MAX).contains(&parts.len()) {
+                let detail = format!("must have 1 to {CONDITIONS_MAX} items");
+                let violation = Violation::new(pointer, "length", detail);
+                self.found.push(violation.exceeding(CONDITIONS_MAX, parts.len()));
+                continue;
             }
             let each = parts.iter().enumerate();
             let read = each.map(|(index, part)| self.filter(part, &format!("{pointer}/{index}"), depth + 1));
@@ -236,7 +239,8 @@ impl Reader {
             Values::One(value) => Some(self.value(value, pointer, condition)),
             Values::Any(values) => {
                 if values.is_empty() {
-                    self.found.push(Violation::new(pointer, "length", "must have at least 1 item"));
+                    let detail = format!("must have 1 to {CONDITIONS_MAX} items");
+                    self.found.push(Violation::new(pointer, "length", detail));
                 }
                 let each = values.iter().enumerate();
                 let read =
@@ -382,6 +386,7 @@ mod tests {
             (json!({"tag": []}), "/filter/tag"),
             (json!({"tag": ["a", ""]}), "/filter/tag/1"),
             (json!({"or": []}), "/filter/or"),
+            (json!({"or": vec![json!({}); 33]}), "/filter/or"),
             (json!({"text": "a*"}), "/filter/text"),
             (json!({"text": " ! "}), "/filter/text"),
             (json!({"text": "x".repeat(257)}), "/filter/text"),

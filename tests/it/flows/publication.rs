@@ -208,3 +208,30 @@ async fn a_snapshot_that_came_too_late_is_taken_back() {
     assert_eq!(published.text("/version/name"), "Overtaken");
     assert_eq!(snapshots(&app, &path), ["V#000000000001", "V#000000000004"]);
 }
+
+#[tokio::test]
+async fn a_deleted_agent_leaves_no_snapshot_behind() {
+    // A first publication that ends between its snapshot and the head, and one that the deletion overtakes.
+    let app = App::start().await;
+    let path = create(&app.client(), &an_agent().build()).await;
+    assert!(ended_at(&app, &Stop::new(2, true), &path, "publish").await);
+    assert_eq!(snapshots(&app, &path).len(), 1);
+    app.client().delete(&path).send().await.expect(204);
+    app.settle().await;
+    assert_eq!(snapshots(&app, &path).len(), 0);
+
+    let path = create(&app.client(), &an_agent().build()).await;
+    let stop = Stop::new(2, false);
+    app.recorder.stop_at(&stop);
+    let publish = format!("{path}/publish");
+    let mut late = Box::pin(app.client().post(&publish, &json!({})).send());
+    tokio::select! {
+        () = stop.reached() => {}
+        answer = &mut late => panic!("{answer}"),
+    }
+    app.client().delete(&path).send().await.expect(204);
+    app.settle().await;
+    stop.release();
+    late.await.expect(404);
+    assert_eq!(snapshots(&app, &path).len(), 0);
+}

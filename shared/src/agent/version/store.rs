@@ -235,20 +235,8 @@ pub async fn published_by(
     let Some(oldest) = agent.versions.newest_first().take(limit).last() else {
         return Ok(None);
     };
-    let output = store
-        .client
-        .query()
-        .table_name(&store.table)
-        .key_condition_expression("PK = :agent AND SK BETWEEN :oldest AND :newest")
-        .expression_attribute_values(":agent", text(keys::agent_head(tenant, &agent.id).pk))
-        .expression_attribute_values(":oldest", text(keys::version_sort_key(oldest)))
-        .expression_attribute_values(":newest", text(keys::version_sort_key(agent.rev)))
-        .projection_expression("SK, creation")
-        .scan_index_forward(false)
-        .consistent_read(true)
-        .send()
-        .await?;
-    let found = output.items.unwrap_or_default().into_iter().find_map(|item| {
+    let items = between(store, tenant, &agent.id, oldest, agent.rev, "SK, creation").await?;
+    let found = items.into_iter().rev().find_map(|item| {
         let number = keys::split_version(item.get(keys::SK)?.as_s().ok()?)?;
         let earlier = Creation::from_bytes(item.get(CREATION)?.as_b().ok()?.as_ref())?;
         let is_it = agent.versions.contains(number) && earlier.operation() == creation.operation();
@@ -271,20 +259,41 @@ pub async fn numbers_between(
     if before.saturating_sub(after) < 2 {
         return Ok(Vec::new());
     }
-    let output = store
+    let items = between(store, tenant, agent, after + 1, before - 1, "SK").await?;
+    let number = |item: &Item| keys::split_version(item.get(keys::SK)?.as_s().ok()?);
+    Ok(items.iter().filter_map(number).collect())
+}
+
+/// Some attributes of all snapshots from one number to another, the oldest first. A read ends at 1 MB of
+/// items, whatever is asked of them, so there may be several.
+async fn between(
+    store: &Store,
+    tenant: &TenantId,
+    agent: &AgentId,
+    first: u64,
+    last: u64,
+    attributes: &str,
+) -> Result<Vec<Item>> {
+    let query = store
         .client
         .query()
         .table_name(&store.table)
         .key_condition_expression("PK = :agent AND SK BETWEEN :first AND :last")
         .expression_attribute_values(":agent", text(keys::agent_head(tenant, agent).pk))
-        .expression_attribute_values(":first", text(keys::version_sort_key(after + 1)))
-        .expression_attribute_values(":last", text(keys::version_sort_key(before - 1)))
-        .projection_expression("SK")
-        .send()
-        .await?;
-    let items = output.items.unwrap_or_default();
-    let number = |item: &Item| keys::split_version(item.get(keys::SK)?.as_s().ok()?);
-    Ok(items.iter().filter_map(number).collect())
+        .expression_attribute_values(":first", text(keys::version_sort_key(first)))
+        .expression_attribute_values(":last", text(keys::version_sort_key(last)))
+        .projection_expression(attributes)
+        .consistent_read(true);
+    let mut items = Vec::new();
+    let mut start = None;
+    loop {
+        let output = query.clone().set_exclusive_start_key(start).send().await?;
+        items.extend(output.items.unwrap_or_default());
+        start = output.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
+        }
+    }
 }
 
 /// Removes snapshots. Idempotent: their numbers are never taken again.

@@ -249,3 +249,25 @@ async fn who_hands_work_to_an_agent_depends_on_it_and_keeps_it_from_deletion() {
     client.delete(&used).send().await.expect(409);
     client.delete(&format!("{used}?force=true")).send().await.expect(204);
 }
+
+#[tokio::test]
+async fn who_depended_on_an_agent_once_hides_nobody_who_still_does() {
+    let app = App::start().await;
+    app.set_tier("acme", "enterprise", [].into()).await;
+    let client = app.client();
+    let used = create(&client, &an_agent().build()).await;
+    let id = &used["/v1/agents/".len()..];
+    let mut users = Vec::new();
+    for _ in 0..102 {
+        let user = an_agent().configured("sub_agents", json!([{"id": id}])).build();
+        users.push(create(&client, &user).await);
+        app.advance(Duration::from_millis(1));
+    }
+    // The newest alone goes on.
+    for user in &users[..101] {
+        client.patch(user, &json!({"config": {"sub_agents": null}})).send().await.expect(200);
+    }
+    app.settle().await;
+    let refused = client.delete(&used).send().await.expect(409);
+    assert_eq!(refused.json()["errors"].as_array().map(Vec::len), Some(1));
+}
