@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use json_patch::{PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
+use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -174,6 +174,11 @@ pub fn remove(pointer: &str) -> Vec<PatchOperation> {
 /// A patch that puts `value` in the place of the member at `pointer`.
 pub fn replace(pointer: &str, value: impl Into<Value>) -> Vec<PatchOperation> {
     vec![PatchOperation::Replace(ReplaceOperation { path: pointer_buf(pointer), value: value.into() })]
+}
+
+/// A patch that adds a member.
+pub fn add(pointer: &str, value: impl Into<Value>) -> Vec<PatchOperation> {
+    vec![PatchOperation::Add(AddOperation { path: pointer_buf(pointer), value: value.into() })]
 }
 
 fn pointer_buf(pointer: &str) -> PointerBuf {

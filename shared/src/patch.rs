@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::json;
-use crate::violation::Violation;
+use crate::violation::{Violation, pointer_segment};
 
 /// The media types of patches.
 pub const MEDIA_TYPES: &[&str] = &[MERGE_PATCH, JSON_PATCH];
@@ -19,6 +19,8 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const OPERATIONS_MAX: usize = 500;
 /// The greatest document that a JSON Patch may lead to on its way, in bytes as [`weigh`] counts.
 const DOCUMENT_MAX_BYTES: usize = 1_024 * 1_024;
+/// The greatest patch between two documents that tells every difference, in bytes of JSON.
+const PATCH_MAX_BYTES: usize = 512 * 1024;
 /// The deepest document that a JSON Patch may lead to on its way.
 const DOCUMENT_MAX_DEPTH: usize = 128;
 
@@ -119,7 +121,27 @@ pub fn between(before: &impl Serialize, after: &impl Serialize) -> Result<Vec<Pa
     let json = |_: serde_json::Error| Error::internal("what is compared has no form as JSON");
     let (before, after) =
         (serde_json::to_value(before).map_err(json)?, serde_json::to_value(after).map_err(json)?);
-    Ok(json_patch::diff(&before, &after).0)
+    let patch = json_patch::diff(&before, &after).0;
+    let bytes = serde_json::to_vec(&patch).map_or(usize::MAX, |json| json.len());
+    Ok(if bytes > PATCH_MAX_BYTES { whole_members(&before, &after) } else { patch })
+}
+
+/// A patch that replaces whole members of an object: no larger than the object.
+fn whole_members(before: &Value, after: &Value) -> Vec<PatchOperation> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return json::replace("", after.clone());
+    };
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let mut patch: Vec<PatchOperation> =
+        gone.flat_map(|name| json::remove(&format!("/{}", pointer_segment(name)))).collect();
+    for (name, value) in after.iter().filter(|(name, value)| before.get(*name) != Some(*value)) {
+        let pointer = format!("/{}", pointer_segment(name));
+        patch.extend(match before.contains_key(name) {
+            true => json::replace(&pointer, value.clone()),
+            false => json::add(&pointer, value.clone()),
+        });
+    }
+    patch
 }
 
 /// A document's bytes, about as many as its JSON has, and its depth.

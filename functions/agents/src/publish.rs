@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use agent_management::agent::alias::{Wanted, refuse_oversized};
+use agent_management::agent::alias::Wanted;
 use agent_management::agent::change::{Minted, refuse_unpublishable};
 use agent_management::agent::store::{self, Assumed, Operation, Stored, Together, Written};
 use agent_management::agent::version::store::Taken;
@@ -21,19 +21,18 @@ use jiff::Timestamp;
 use crate::Agents;
 use crate::change::{ATTEMPTS_MAX, back_off};
 use crate::insert::judge as judge_by_tier;
-use crate::repoint::{Judged, ask, judge, project};
+use crate::repoint::{APPROVALS_MAX, Judged, ask, judge, project};
 
 /// How many operations a head remembers, and so how many versions back a repetition is looked for.
 const REMEMBERED_MAX: usize = 8;
-
-/// How many of the newest approvals a repetition looks through for its own.
-const APPROVALS_MAX: u32 = 100;
 
 /// A request to publish.
 #[derive(Debug)]
 pub struct Request {
     pub release: Release,
     pub creation: Creation,
+    /// Whether it came under an Idempotency-Key, so that another may be the same.
+    pub is_keyed: bool,
     pub now: Timestamp,
 }
 
@@ -123,18 +122,23 @@ async fn try_once(
     let live = asked.is_none().then_some(alias);
     let minted = known.is_none().then_some(Minted { number, kept_max });
     let version = match minted {
-        Some(_) => snapshot(agent, request, caller),
+        Some(_) => snapshot(agent, request, caller, asked.is_some()),
         None => version::store::get(&agents.store, tenant, &agent.id, number).await?,
     };
     let mut now_there = agent.clone();
     if minted.is_some() || live.is_some() {
         let after = agent.with_publication(minted, live, &caller.user, now);
-        refuse_oversized(&after)?;
         let new = minted.map(|_| &version);
         match commit(agents, caller, stored, &after, operation, new).await? {
             Written::Done => {
                 project(agents, tenant, agent, &after, &contents).await;
                 now_there = after;
+            }
+            // Of two requests under one key only one's version is there.
+            Written::Landed(landed) if request.is_keyed => {
+                return replayed(agents, caller, *landed, request)
+                    .await
+                    .map(|published| Attempt::Done(Box::new(published)));
             }
             Written::Landed(landed) => {
                 project(agents, tenant, agent, &after, &contents).await;
@@ -154,7 +158,7 @@ fn done(agent: Agent, version: Version, minted: bool, approval: Option<Approval>
     Attempt::Done(Box::new(Published { agent, version, minted, approval, is_replay: false }))
 }
 
-fn snapshot(agent: &Agent, request: &Request, caller: &Caller) -> Version {
+fn snapshot(agent: &Agent, request: &Request, caller: &Caller, is_asked: bool) -> Version {
     Version {
         agent: agent.id.clone(),
         number: agent.rev,
@@ -163,6 +167,7 @@ fn snapshot(agent: &Agent, request: &Request, caller: &Caller) -> Version {
         published: Stamp { at: request.now, by: caller.user.clone() },
         previous: agent.published_version(),
         creation: request.creation,
+        is_asked,
     }
 }
 
@@ -205,12 +210,12 @@ async fn replayed(agents: &Agents, caller: &Caller, agent: Agent, request: &Requ
     };
     let number = number.ok_or(Error::Unpublished)?;
     let version = version::store::get(store, tenant, &agent.id, number).await?;
-    let approval = asked_for(agents, caller, &agent, number, request.now).await?;
+    let approval =
+        if version.is_asked { asked_for(agents, caller, &agent, number, request.now).await? } else { None };
     Ok(Published { agent, version, minted, approval, is_replay: true })
 }
 
-/// The approval that the caller asked for so that `live` leads to the version, as it stands, among the newest
-/// of the tenant.
+/// The approval that the publication asked for, as it stands. If it ended before it asked, it is asked now.
 async fn asked_for(
     agents: &Agents,
     caller: &Caller,
@@ -220,7 +225,7 @@ async fn asked_for(
 ) -> Result<Option<Approval>> {
     let live = AliasName::live();
     let wanted = Wanted::only(agent, live.clone(), number);
-    if wanted.is_there(agent) || wanted.policy.is_empty() {
+    if wanted.is_there(agent) {
         return Ok(None);
     }
     let page = approval::store::list(&agents.store, &caller.tenant, None, APPROVALS_MAX, now).await?;
@@ -230,5 +235,13 @@ async fn asked_for(
             && approval.after.routes == wanted.routes
             && approval.requested.by == caller.user
     };
-    Ok(page.items.into_iter().find(is_it))
+    if let Some(known) = page.items.into_iter().find(is_it) {
+        return Ok(Some(known));
+    }
+    match judge(agents, &caller.tenant, agent, wanted, BTreeMap::new()).await {
+        Ok(Judged { asked: Some(asked), .. }) => ask(agents, caller, asked, now).await.map(Some),
+        // The policy is another by now: what it would say of a new request is not the answer to this one.
+        Ok(_) | Err(Error::PolicyRefused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

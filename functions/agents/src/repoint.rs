@@ -8,7 +8,7 @@ use agent_management::agent::live::{self, Live};
 use agent_management::agent::risk::{Risk, risks};
 use agent_management::agent::store::{self, Assumed, Operation, Written};
 use agent_management::agent::{Agent, Content, version};
-use agent_management::approval::{self, Approval, Asked};
+use agent_management::approval::{self, Approval, Asked, State};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::precondition::Precondition;
@@ -18,6 +18,11 @@ use jiff::Timestamp;
 
 use crate::Agents;
 use crate::change::{ATTEMPTS_MAX, back_off};
+
+/// The most risks that a refusal names and an approval keeps.
+const RISKS_MAX: usize = 100;
+/// How many of the newest approvals are looked through for an equal one.
+pub const APPROVALS_MAX: u32 = 100;
 
 /// What became of a change of an alias.
 #[derive(Debug)]
@@ -66,7 +71,6 @@ pub async fn repoint(
                 .map(|approval| Repointed::Asked(Box::new(approval)));
         }
         let after = stored.agent.with_alias(name.clone(), judged.alias, &caller.user, now);
-        refuse_oversized(&after)?;
         let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
         match store::update(&agents.store, &caller.tenant, &stored, &after, operation, assumed).await? {
             Written::Done => {
@@ -104,9 +108,11 @@ pub async fn judge(
     let policy = current.map(|alias| alias.policy.clone()).unwrap_or_default();
     let had: BTreeSet<u64> = current.iter().flat_map(|alias| &alias.routes).map(|one| one.version).collect();
     let baseline = current.and_then(|alias| heaviest(&alias.routes)).map(|route| route.version);
-    let new: BTreeSet<u64> = wanted.versions().filter(|version| !had.contains(version)).collect();
+    let mut new: BTreeSet<u64> = wanted.versions().filter(|version| !had.contains(version)).collect();
     // Their sub-agents are those of the alias; where it leads to the same versions they are known.
     let is_same = new.is_empty() && had.len() == wanted.routes.len();
+    // What few conversations were admitted to is not yet what most may get.
+    new.extend(heaviest(&wanted.routes).map(|route| route.version).filter(|one| Some(*one) != baseline));
     let mut needed: BTreeSet<u64> = if is_same { BTreeSet::new() } else { wanted.versions().collect() };
     if !policy.is_empty() && !new.is_empty() {
         needed.extend(baseline);
@@ -115,7 +121,11 @@ pub async fn judge(
         needed.extend(heaviest(&wanted.routes).map(|route| route.version));
     }
     needed.retain(|version| !known.contains_key(version));
-    let mut contents = version::store::contents(&agents.store, tenant, &agent.id, needed).await?;
+    let mut contents =
+        version::store::contents(&agents.store, tenant, &agent.id, needed.iter().copied()).await?;
+    if needed.iter().any(|version| !contents.contains_key(version)) {
+        return Err(Error::Unavailable("a version went away while it was read".into()));
+    }
     contents.extend(known);
     let after_policy = wanted.policy.clone();
     let name = wanted.name.clone();
@@ -125,18 +135,25 @@ pub async fn judge(
     }
     let found = baseline.and_then(|baseline| contents.get(&baseline)).map(|from| {
         let each = new.iter().filter_map(|version| contents.get(version)).flat_map(|to| risks(from, to));
-        each.collect::<Vec<Risk>>()
+        let mut found: Vec<Risk> = each.collect();
+        found.sort_by(|one, other| (one.class, &one.pointer).cmp(&(other.class, &other.pointer)));
+        found.dedup();
+        found
     });
     let verdict = policy.judge(&found.unwrap_or_default(), &after_policy);
+    refuse_oversized(&agent.with_alias(name.clone(), alias.clone(), &agent.updated.by, agent.updated.at))?;
     let asked = match (verdict, current) {
         (Verdict::Admitted, _) | (Verdict::NeedsApproval(_), None) => None,
         (Verdict::Refused(risks), _) => return Err(refused(&name, &risks)),
-        (Verdict::NeedsApproval(risks), Some(before)) => Some(Asked {
-            agent: agent.id.clone(),
-            alias: name,
-            before: before.clone(),
-            after: alias.clone(),
-            risks,
+        (Verdict::NeedsApproval(mut risks), Some(before)) => Some({
+            risks.truncate(RISKS_MAX);
+            Asked {
+                agent: agent.id.clone(),
+                alias: name,
+                before: before.clone(),
+                after: alias.clone(),
+                risks,
+            }
         }),
     };
     Ok(Judged { alias, contents, asked })
@@ -147,11 +164,16 @@ fn refused(alias: &AliasName, risks: &[Risk]) -> Error {
         let detail = format!("the policy of {alias} refuses: {}", risk.class.rule());
         Violation::new(risk.pointer.clone(), risk.class.as_str(), detail)
     };
-    Error::PolicyRefused(risks.iter().map(violation).collect())
+    Error::PolicyRefused(risks.iter().take(RISKS_MAX).map(violation).collect())
 }
 
-/// Asks another user.
+/// Asks another user, unless the caller has asked for the same and nobody has decided.
 pub async fn ask(agents: &Agents, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Approval> {
+    let page = approval::store::list(&agents.store, &caller.tenant, None, APPROVALS_MAX, now).await?;
+    let is_it = |known: &Approval| known.asks(&asked, &caller.user) && known.state(now) == State::Pending;
+    if let Some(known) = page.items.into_iter().find(is_it) {
+        return Ok(known);
+    }
     let approval = Approval::ask(asked, &caller.user, now);
     approval::store::insert(&agents.store, &caller.tenant, &approval).await?;
     Ok(approval)

@@ -111,7 +111,14 @@ async fn serve(
     upkeep: &[Upkeep],
 ) -> Result<()> {
     for one in upkeep {
-        fanout.keep_up(tenant, one).await?;
+        match fanout.keep_up(tenant, one).await {
+            Ok(()) => {}
+            // It will not be mended by coming again, and events are not held up for it.
+            Err(error @ Error::Internal(_)) => {
+                tracing::error!(cause = crate::cause(&error), "what follows from a change is not done");
+            }
+            Err(error) => return Err(error),
+        }
     }
     fanout.announce(tenant, changes).await
 }

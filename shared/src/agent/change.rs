@@ -284,14 +284,22 @@ impl Agent {
             after.published = Some(Published { version: number, content: fingerprint(&self.content) });
             after.versions = self.versions.and(number, kept_max, &after.versions_in_use());
         }
-        after
+        after.led_on()
+    }
+
+    /// With what `live` leads to among what it has led to.
+    fn led_on(self) -> Self {
+        let live = self.aliases.get(&AliasName::live());
+        let routes = live.iter().flat_map(|alias| &alias.routes).map(|route| route.version);
+        let led = self.led.joined(routes, &self.versions);
+        Self { led, ..self }
     }
 
     /// With an alias as it is to be.
     pub fn with_alias(&self, name: AliasName, alias: Alias, actor: &UserId, now: Timestamp) -> Self {
         let mut after = self.next(actor, now);
         after.aliases.insert(name, alias);
-        after
+        after.led_on()
     }
 
     pub fn without_alias(&self, name: &AliasName, actor: &UserId, now: Timestamp) -> Self {

@@ -39,6 +39,8 @@ pub struct Agent {
     pub published: Option<Published>,
     /// The versions that there are.
     pub versions: Versions,
+    /// Those of them that `live` leads to or has led to.
+    pub led: Versions,
     pub aliases: BTreeMap<AliasName, Alias>,
     pub created: Stamp,
     pub updated: Stamp,
@@ -213,6 +215,7 @@ impl Agent {
             rev: 1,
             published: None,
             versions: Versions::default(),
+            led: Versions::default(),
             aliases: BTreeMap::new(),
             created: stamp.clone(),
             updated: stamp,

@@ -119,6 +119,15 @@ impl Approval {
         }
     }
 
+    /// Whether the same user has asked for the same.
+    pub fn asks(&self, asked: &Asked, by: &UserId) -> bool {
+        self.requested.by == *by
+            && self.agent == asked.agent
+            && self.alias == asked.alias
+            && self.before == asked.before
+            && self.after == asked.after
+    }
+
     pub fn state(&self, now: Timestamp) -> State {
         match self.decision {
             Decision::Pending if self.expires_at <= now => State::Expired,

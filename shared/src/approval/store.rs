@@ -1,7 +1,9 @@
 //! Approvals in the table: a tenant's are one partition, by time. A decision is a write on condition that
 //! there is none yet; an acceptance is one transaction with the change of the agent's head.
 
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -80,17 +82,18 @@ pub async fn get(store: &Store, tenant: &TenantId, id: &ApprovalId, now: Timesta
     if row.ttl <= now.as_second() { Err(Error::NotFound("approval")) } else { parse(row) }
 }
 
-/// Writes a decision. False if there was one already, other than this.
+/// Writes a rejection. False if it was decided already, otherwise than by this very one.
 ///
 /// # Errors
 /// As the database's.
-pub async fn decide(store: &Store, tenant: &TenantId, decided: &Approval) -> Result<bool> {
+pub async fn reject(store: &Store, tenant: &TenantId, decided: &Approval) -> Result<bool> {
     let put = store
         .client
         .put_item()
         .table_name(&store.table)
         .set_item(Some(item(tenant, decided)?))
-        .condition_expression("rev < :rev OR (decided_at = :at AND decided_by = :by)")
+        .condition_expression("rev < :rev OR (decided_at = :at AND decided_by = :by AND accepted = :no)")
+        .expression_attribute_values(":no", AttributeValue::Bool(false))
         .expression_attribute_values(":rev", number(decided.rev))
         .expression_attribute_values(
             ":at",
@@ -121,13 +124,10 @@ pub fn accept(store: &Store, tenant: &TenantId, accepted: &Approval) -> Result<T
         .condition_expression("rev < :rev")
         .expression_attribute_names("#ttl", keys::TTL)
         .expression_attribute_values(":rev", number(accepted.rev))
-        .expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+        .expression_attribute_values(":yes", AttributeValue::Bool(true))
         .expression_attribute_values(":at", text(rfc3339(stamp.at)))
         .expression_attribute_values(":by", text(stamp.by.as_str()))
-        .expression_attribute_values(
-            ":ttl",
-            aws_sdk_dynamodb::types::AttributeValue::N(ttl(accepted).to_string()),
-        )
+        .expression_attribute_values(":ttl", AttributeValue::N(ttl(accepted).to_string()))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     Ok(TransactWriteItem::builder().update(built(update.build())?).build())
 }
@@ -151,6 +151,7 @@ pub async fn list(
         .key_condition_expression("PK = :approvals")
         .expression_attribute_values(":approvals", text(keys::approvals(tenant)))
         .scan_index_forward(false)
+        .consistent_read(true)
         .limit(i32::try_from(limit).unwrap_or(i32::MAX))
         .set_exclusive_start_key(start.map(|id| keys::approval(tenant, &id).to_item()))
         .send()

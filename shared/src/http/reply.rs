@@ -55,9 +55,10 @@ impl Reply {
         self.with(ETAG, &etag(rev))
     }
 
-    /// With an entity tag that is no `rev`.
-    pub fn with_tag(self, opaque: &str) -> Self {
-        self.with(ETAG, &format!("\"{opaque}\""))
+    /// With a weak entity tag (RFC 9110 §8.8.1), which is no `rev`: what it says is the same, though not every
+    /// byte is.
+    pub fn with_weak_tag(self, opaque: &str) -> Self {
+        self.with(ETAG, &format!("W/\"{opaque}\""))
     }
 
     pub fn with_location(self, path: &str) -> Self {

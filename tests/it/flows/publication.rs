@@ -235,3 +235,35 @@ async fn a_deleted_agent_leaves_no_snapshot_behind() {
     late.await.expect(404);
     assert_eq!(snapshots(&app, &path).len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_publications_under_one_key_both_answer_one_version() {
+    for seed in 0..20 {
+        let (app, path) = changed().await;
+        app.client().get("/v1/agents").send().await.expect(200);
+        app.recorder.interleave(seed);
+        let publish = |title: &'static str| {
+            let request = app.client().post(&format!("{path}/publish"), &json!({"title": title}));
+            request.header("idempotency-key", "k").send()
+        };
+        let answers = join_all(["same", "same", "other"].map(publish)).await;
+        let titles: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status == 201)
+            .map(|answer| answer.text("/version/title"))
+            .collect();
+        let reused = answers.iter().filter(|answer| answer.status == 422).count();
+        let stored = app.client().get(&format!("{path}/versions/3")).send().await.expect(200).text("/title");
+        assert!(
+            titles.iter().all(|title| *title == stored),
+            "seed {seed}: {titles:?}, and {stored} is there"
+        );
+        assert_eq!(
+            titles.len() + reused,
+            3,
+            "seed {seed}: {:?}",
+            answers.iter().map(|one| one.status).collect::<Vec<_>>()
+        );
+        assert_eq!(reused, if stored == "same" { 1 } else { 2 }, "seed {seed}");
+    }
+}

@@ -83,6 +83,7 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     }
     let changed = change(agents, call, &precondition, |agent| {
         let alias = agent.aliases.get(&name).ok_or(Error::NotFound("alias"))?;
+        refuse_archived(agent)?;
         if name.is_live() {
             return Err(Error::Conflict("live is not removed; pause it instead.".to_owned()));
         }

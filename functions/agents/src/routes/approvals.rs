@@ -1,9 +1,11 @@
 //! `GET /v1/approvals`, `GET /v1/approvals/{approval_id}`, and `POST …/accept` and `…/reject`.
 
+use std::collections::BTreeMap;
+
 use agent_management::agent::alias::{Alias, refuse_oversized};
 use agent_management::agent::change::refuse_archived;
 use agent_management::agent::store::{self, Operation, Stored, Together, Written};
-use agent_management::agent::{Agent, Stamp, live, version};
+use agent_management::agent::{Agent, Stamp};
 use agent_management::approval::{self, Approval, ApprovalView, Decision, RejectDocument, State};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
@@ -121,11 +123,8 @@ async fn accept_once(
             return Err(Error::Conflict("Someone has decided the approval meanwhile.".to_owned()));
         }
     };
-    if let Written::Done | Written::Landed(_) = written
-        && live::differs(&stored.agent, after)
-    {
-        let contents = version::store::contents(store, tenant, &after.id, live::needs(after)).await?;
-        project(agents, tenant, &stored.agent, after, &contents).await;
+    if let Written::Done | Written::Landed(_) = written {
+        project(agents, tenant, &stored.agent, after, &BTreeMap::new()).await;
     }
     Ok(written)
 }
@@ -137,7 +136,7 @@ pub async fn reject(agents: &Agents, call: &Call) -> Result<Reply> {
     let approval = of_another(agents, call).await?;
     let by = Stamp { at: call.now, by: caller.user.clone() };
     let rejected = approval.decide(Decision::Rejected { by, reason }, call.now)?;
-    if approval::store::decide(&agents.store, &caller.tenant, &rejected).await? {
+    if approval::store::reject(&agents.store, &caller.tenant, &rejected).await? {
         Reply::ok(&ApprovalView::new(&rejected, call.now))
     } else {
         Err(Error::Conflict("Someone has decided the approval meanwhile.".to_owned()))

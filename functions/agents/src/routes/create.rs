@@ -51,13 +51,18 @@ async fn published(
         if agent.published.is_some() {
             return Ok(agent);
         }
-        let request = publish::Request { release: Release::default(), creation, now: call.now };
+        let request =
+            publish::Request { release: Release::default(), creation, is_keyed: false, now: call.now };
         let publication = publish::publish(agents, caller, &agent.id, &Precondition::None, &request);
         Ok(Box::new(Box::pin(publication).await?.agent))
     };
     Ok(match inserted {
         Inserted::Created(agent) => Inserted::Created(publish(agent).await?),
-        Inserted::Replayed(agent) => Inserted::Replayed(publish(agent).await?),
+        // What someone has changed since is theirs to publish.
+        Inserted::Replayed(agent) if agent.updated == agent.created => {
+            Inserted::Replayed(publish(agent).await?)
+        }
+        Inserted::Replayed(agent) => Inserted::Replayed(agent),
         Inserted::Taken => Inserted::Taken,
     })
 }

@@ -62,6 +62,12 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
         let stored = store::get(&agents.store, &caller.tenant, &id).await?;
         precondition.check(stored.agent.rev)?;
         let (store, tenant) = (&agents.store, &caller.tenant);
+        // Or who recreates it under its key would be rid of the policy.
+        if stored.agent.aliases.values().any(|alias| !alias.policy.approve.is_empty()) {
+            let detail =
+                "An alias has a policy that asks another user; loosen that first, or archive the agent.";
+            return Err(Error::Conflict(detail.to_owned()));
+        }
         if !is_forced {
             refuse_dependents(agents, tenant, &id, None).await?;
         }

@@ -28,7 +28,8 @@ pub async fn publish(agents: &Agents, call: &Call) -> Result<Reply> {
     let said = format!("{id} {document}");
     let request = Request { route: "POST /v1/agents/{id}/publish", idempotency_key, said: &said };
     let creation = Creation::new(&caller.user, &request, call.now);
-    let request = publish::Request { release: Release::read(document)?, creation, now: call.now };
+    let is_keyed = idempotency_key.is_some();
+    let request = publish::Request { release: Release::read(document)?, creation, is_keyed, now: call.now };
     let precondition = Precondition::read(&call.headers)?;
     let published = Box::pin(publish::publish(agents, caller, &id, &precondition, &request)).await?;
     reply(call, &published)
@@ -78,8 +79,9 @@ fn target(agent: &Agent, asked: Option<u64>) -> Result<Wanted> {
     let version = match asked {
         Some(version) if agent.versions.contains(version) => version,
         Some(_) => return Err(unknown_version("/version")),
+        // Not one that was published and never let through.
         None => agent
-            .versions
+            .led
             .before(current)
             .ok_or_else(|| Error::Conflict("There is no earlier version.".to_owned()))?,
     };

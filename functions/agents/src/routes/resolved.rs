@@ -31,9 +31,9 @@ pub async fn resolved(agents: &Agents, call: &Call) -> Result<Reply> {
     };
     let tag = resolved.config.hash();
     if precondition::is_same(&call.headers, &tag) {
-        return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_tag(&tag));
+        return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_weak_tag(&tag));
     }
-    Ok(Reply::ok(&ResolvedView::from(&resolved))?.with_tag(&tag))
+    Ok(Reply::ok(&ResolvedView::from(&resolved))?.with_weak_tag(&tag))
 }
 
 fn alias(parameters: Parameters<'_>) -> Result<Option<AliasName>> {
@@ -59,7 +59,8 @@ async fn by_version(agents: &Agents, tenant: &TenantId, id: &AgentId, number: &s
     if !agent.versions.contains(number) {
         return Err(Error::NotFound("version"));
     }
-    let version = version::store::get(&agents.store, tenant, id, number).await?;
+    let found = version::store::find(&agents.store, tenant, id, number).await?;
+    let version = found.ok_or(Error::NotFound("version"))?;
     Ok(Resolved {
         agent: id.clone(),
         alias: None,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use agent_management::agent::alias::heaviest;
 use agent_management::agent::risk::risks;
-use agent_management::agent::version::{self, Number, VersionView};
+use agent_management::agent::version::{self, Number, Version, VersionView};
 use agent_management::agent::{Agent, Content, change, store};
 use agent_management::error::{Error, Result};
 use agent_management::http::documents::DiffDocument;
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
-use agent_management::id::{AgentId, AliasName};
+use agent_management::id::{AgentId, AliasName, TenantId};
 use agent_management::page::{Binding, Page};
 use agent_management::patch;
 
@@ -38,9 +38,15 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let Number(number) = call.param("version", "version")?;
     let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
-    let number = known(&agent, number)?;
-    let version = version::store::get(&agents.store, &caller.tenant, &id, number).await?;
+    let version = read(agents, &caller.tenant, &agent, number).await?;
     Reply::ok(&VersionView::from(&version))
+}
+
+/// A version that the agent has. A publication may drop it while it is read.
+async fn read(agents: &Agents, tenant: &TenantId, agent: &Agent, number: u64) -> Result<Version> {
+    let number = known(agent, number)?;
+    let found = version::store::find(&agents.store, tenant, &agent.id, number).await?;
+    found.ok_or(Error::NotFound("version"))
 }
 
 /// The number, if the agent has such a version.
@@ -56,8 +62,7 @@ pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let Number(number) = call.param("version", "version")?;
     let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
-    let number = known(&agent, number)?;
-    let version = version::store::get(&agents.store, &caller.tenant, &id, number).await?;
+    let version = read(agents, &caller.tenant, &agent, number).await?;
     let changed = change(agents, call, &precondition, |agent| {
         let content = change::replaced(agent, &version.content)?;
         let after = content.map(|content| agent.with_content(content, &caller.user, call.now));
@@ -118,9 +123,7 @@ fn side(agent: &Agent, parameter: &'static str, text: &str) -> Result<Side> {
 fn content<'a>(agent: &'a Agent, contents: &'a BTreeMap<u64, Content>, side: Side) -> Result<&'a Content> {
     match side {
         Side::Draft => Ok(&agent.content),
-        Side::Version(number) => {
-            contents.get(&number).ok_or_else(|| Error::internal("a version that the head names is missing"))
-        }
+        Side::Version(number) => contents.get(&number).ok_or(Error::NotFound("version")),
     }
 }
 

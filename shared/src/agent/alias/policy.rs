@@ -42,12 +42,17 @@ impl Policy {
         let (refused, asked) = (of(&self.refuse), of(&self.approve));
         if !refused.is_empty() {
             Verdict::Refused(refused)
-        } else if !asked.is_empty() || (!self.approve.is_empty() && self.is_loosened_by(after)) {
-            // Whoever may not pass alone may not open the gate alone either.
+        } else if !asked.is_empty() || self.is_opened_by(after) {
             Verdict::NeedsApproval(asked)
         } else {
             Verdict::Admitted
         }
+    }
+
+    /// Whether whoever may not pass alone would open the gate alone: by treating a class less strictly, or by
+    /// leaving nobody to ask.
+    fn is_opened_by(&self, after: &Self) -> bool {
+        !self.approve.is_empty() && (self.is_loosened_by(after) || after.approve.is_empty())
     }
 
     /// Whether a class is treated less strictly by `after`.
@@ -89,12 +94,14 @@ mod tests {
 
     #[test]
     fn who_needs_approval_needs_it_to_loosen_the_policy_too() {
-        use RiskClass::{GuardrailRemoved, ModelChanged};
+        use RiskClass::{GuardrailRemoved, InstructionsChanged, ModelChanged};
         let strict = policy(&[GuardrailRemoved], &[ModelChanged]);
         for (after, expected) in [
             (Policy::default(), Verdict::NeedsApproval(Vec::new())),
             (policy(&[], &[ModelChanged, GuardrailRemoved]), Verdict::NeedsApproval(Vec::new())),
-            (policy(&[GuardrailRemoved, ModelChanged], &[]), Verdict::Admitted),
+            // Stricter, and then nobody would be asked when it is loosened.
+            (policy(&[GuardrailRemoved, ModelChanged], &[]), Verdict::NeedsApproval(Vec::new())),
+            (policy(&[GuardrailRemoved], &[ModelChanged, InstructionsChanged]), Verdict::Admitted),
             (strict.clone(), Verdict::Admitted),
         ] {
             assert_eq!(strict.judge(&[], &after), expected, "{after:?}");

@@ -22,6 +22,8 @@ pub(super) const CREATION: &str = "creation";
 pub(super) const OPERATIONS: &str = "ops";
 /// The attribute that has the last version's content in short, and all numbers.
 const VERSIONS: &str = "versions";
+/// The attribute that has the numbers of the versions that `live` has led to.
+const LED: &str = "led";
 /// How long a tombstone is kept, in seconds: 400 days, past every audit row.
 const TOMBSTONE_AGE_S: i64 = 400 * 24 * 3_600;
 
@@ -159,6 +161,7 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
         let mut bytes = published.content.to_vec();
         bytes.extend(agent.versions.to_bytes());
         item.insert(VERSIONS.to_owned(), AttributeValue::B(Blob::new(bytes)));
+        item.insert(LED.to_owned(), AttributeValue::B(Blob::new(agent.led.to_bytes())));
     }
     Ok(item)
 }
@@ -196,6 +199,10 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
         }));
     }
     let bytes = item.get(VERSIONS).cloned();
+    let led = match item.get(LED) {
+        Some(serde_dynamo::AttributeValue::B(bytes)) => Versions::from_bytes(bytes),
+        Some(_) | None => Some(Versions::default()),
+    };
     let head: HeadItem = from_item(item)?;
     let (published, versions) = versions(bytes.as_ref(), head.published_version)?;
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
@@ -222,6 +229,7 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
         rev: head.rev,
         published,
         versions,
+        led: led.ok_or_else(|| Error::internal("stored versions cannot be read"))?,
         aliases: match head.aliases {
             Some(aliases) => serde_json::from_str(&aliases).map_err(json)?,
             None => BTreeMap::new(),

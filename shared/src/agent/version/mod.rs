@@ -49,6 +49,12 @@ impl Versions {
         self.0.iter().rev().copied()
     }
 
+    /// These and `numbers`, as far as they are in `known`.
+    #[must_use]
+    pub fn joined(&self, numbers: impl Iterator<Item = u64>, known: &Self) -> Self {
+        Self(self.0.iter().copied().chain(numbers).filter(|number| known.contains(*number)).collect())
+    }
+
     /// Those that are here and not in `other`.
     pub fn without(&self, other: &Self) -> Vec<u64> {
         self.0.difference(&other.0).copied().collect()
@@ -148,6 +154,8 @@ pub struct Version {
     pub previous: Option<u64>,
     /// The request that published it.
     pub creation: Creation,
+    /// Whether `live` was to lead to it only once another user accepts.
+    pub is_asked: bool,
 }
 
 /// What a publication says of its version.

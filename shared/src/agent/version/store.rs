@@ -51,6 +51,8 @@ struct VersionItem {
     published_by: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
 }
 
 /// What became of a snapshot.
@@ -120,7 +122,8 @@ pub async fn find(store: &Store, tenant: &TenantId, agent: &AgentId, number: u64
     item.map(|item| parse(agent, item)).transpose()
 }
 
-/// What versions hold that the head names.
+/// What versions hold that the head named when it was read. One that a publication has dropped since is left
+/// out.
 ///
 /// # Errors
 /// As the database's.
@@ -132,7 +135,8 @@ pub async fn contents(
 ) -> Result<BTreeMap<u64, Content>> {
     let numbers: Vec<u64> = numbers.into_iter().collect();
     if let [number] = numbers[..] {
-        return Ok(BTreeMap::from([(number, get(store, tenant, agent, number).await?.content)]));
+        let found = find(store, tenant, agent, number).await?;
+        return Ok(found.into_iter().map(|version| (number, version.content)).collect());
     }
     let mut request = KeysAndAttributes::builder().consistent_read(true);
     for number in &numbers {
@@ -326,6 +330,7 @@ fn item(tenant: &TenantId, version: &Version) -> Result<Item> {
         published_at: rfc3339(version.published.at),
         published_by: version.published.by.clone(),
         previous: version.previous,
+        asked: version.is_asked,
     })?;
     item.insert(CREATION.to_owned(), AttributeValue::B(Blob::new(version.creation.to_bytes())));
     Ok(item)
@@ -350,5 +355,6 @@ fn parse(agent: &AgentId, item: Item) -> Result<Version> {
         published: Stamp { at: row.published_at.parse().map_err(|_| unreadable())?, by: row.published_by },
         previous: row.previous,
         creation,
+        is_asked: row.asked,
     })
 }

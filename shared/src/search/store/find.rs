@@ -6,6 +6,7 @@
 //! of creation, which they are kept in; and a walk. Each goes on where any of them ended, because a cursor is
 //! a place in the order and nothing else.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{Card, all, cards, of_prefix, of_term};
@@ -126,10 +127,12 @@ impl Search<'_> {
     /// Reads up to `share` rows of one way.
     async fn try_way(&mut self, way: Vec<Cover>, share: usize) -> Result<Tried> {
         let is_by_creation = self.wanted.sort.by == SortBy::Created;
-        let each = share.checked_div(way.len()).unwrap_or(share);
-        if each == 0 && !way.is_empty() {
+        // An agent that is named by its key costs no row. Of many lists a row each is worth a try.
+        let lists_wanted = way.iter().filter(|cover| !matches!(cover, Cover::Key(_))).count();
+        if lists_wanted > share * 2 {
             return Ok(Tried::More);
         }
+        let each = share.checked_div(lists_wanted).unwrap_or(share).max(1);
         let mut ids = BTreeSet::new();
         let mut lists = Vec::new();
         let (mut is_all, mut is_in_order) = (true, is_by_creation);
@@ -171,6 +174,10 @@ impl Search<'_> {
         if candidates.is_empty() {
             return Ok(None);
         }
+        // More keys than a small page may read cards.
+        if candidates.len() > self.left {
+            return self.walk().await;
+        }
         self.left = self.left.saturating_sub(candidates.len());
         let Sort { by, is_descending } = self.wanted.sort;
         let cards = cards(self.store, self.tenant, candidates).await?;
@@ -189,34 +196,53 @@ impl Search<'_> {
 
     /// Rows of terms, together in the order of creation.
     async fn merge(&mut self, mut lists: Vec<List>) -> Result<Option<String>> {
-        let is_descending = self.wanted.sort.is_descending;
+        let direction = self.direction();
         loop {
-            let batch = next_batch(&mut lists, is_descending, self.wanted_now().min(self.left));
+            let batch = next_batch(&mut lists, direction, self.wanted_now().min(self.left));
             self.look_at(batch).await?;
-            let is_over = lists.iter().all(|list| list.waiting.is_empty() && list.end.is_none());
-            if is_over {
+            if lists.iter().all(List::is_over) {
                 return Ok(None);
             }
-            let empty = lists.iter().filter(|list| list.waiting.is_empty() && list.end.is_some()).count();
+            let blocked = lists.iter().filter(|list| list.is_blocked()).count();
             // A row of each and a card at least, or there is nothing to be gained.
-            if self.found.len() == self.wanted.limit || self.left <= empty {
-                return Ok(self.last.clone());
+            if self.found.len() == self.wanted.limit || self.left <= blocked {
+                return Ok(self.reached(&lists));
             }
-            if empty == 0 {
+            if blocked == 0 {
                 continue;
             }
-            let each = (self.wanted_now().min(self.left / 2) / empty).max(1);
-            for list in lists.iter_mut().filter(|list| list.waiting.is_empty()) {
-                if let Some(end) = list.end.take() {
-                    let after = Some(end.as_str());
-                    let places =
-                        of_term(self.store, self.tenant, &list.term, is_descending, after, each).await?;
-                    self.left = self.left.saturating_sub(places.read);
-                    list.waiting.extend(places.all);
-                    list.end = places.end;
-                }
+            let each = (self.wanted_now().min(self.left / 2) / blocked).max(1);
+            for list in lists.iter_mut().filter(|list| list.is_blocked()) {
+                let is_descending = self.wanted.sort.is_descending;
+                let after = list.end.take();
+                let places =
+                    of_term(self.store, self.tenant, &list.term, is_descending, after.as_deref(), each)
+                        .await?;
+                self.left = self.left.saturating_sub(places.read);
+                list.waiting.extend(places.all);
+                list.end = places.end;
             }
         }
+    }
+
+    /// How far the lists have been passed: to the last place that was looked at, or beyond it where only
+    /// tombstones stood.
+    fn reached(&self, lists: &[List]) -> Option<String> {
+        let direction = self.direction();
+        let passed = passed(lists, direction);
+        let waits = |place: &String| {
+            let mut heads = lists.iter().filter_map(|list| list.waiting.front());
+            heads.any(|head| direction.compare(head, place).is_le())
+        };
+        match (passed.filter(|place| !waits(place)), self.last.clone()) {
+            (Some(passed), Some(last)) if direction.compare(&passed, &last).is_le() => Some(last),
+            (Some(passed), _) => Some(passed),
+            (None, last) => last,
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        if self.wanted.sort.is_descending { Direction::Descending } else { Direction::Ascending }
     }
 
     /// Every agent, in the order that is asked for.
@@ -258,17 +284,50 @@ impl Search<'_> {
     }
 }
 
-/// Up to `limit` places in their order, each once. It ends where a list has to be read on first.
-fn next_batch(lists: &mut [List], is_descending: bool, limit: usize) -> Vec<String> {
+/// Which of two places comes first.
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    Ascending,
+    Descending,
+}
+
+impl Direction {
+    fn compare(self, one: &str, other: &str) -> Ordering {
+        match self {
+            Self::Ascending => one.cmp(other),
+            Self::Descending => other.cmp(one),
+        }
+    }
+}
+
+impl List {
+    /// Whether it has to be read on before it says what comes next.
+    fn is_blocked(&self) -> bool {
+        self.waiting.is_empty() && self.end.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.end.is_none()
+    }
+}
+
+/// Up to where the lists that have to be read on have been read: nothing of theirs stands before it.
+fn passed(lists: &[List], direction: Direction) -> Option<String> {
+    let ends = lists.iter().filter(|list| list.is_blocked()).filter_map(|list| list.end.as_ref());
+    ends.min_by(|one, other| direction.compare(one, other)).cloned()
+}
+
+/// Up to `limit` places in their order, each once, as far as all lists have been read.
+fn next_batch(lists: &mut [List], direction: Direction, limit: usize) -> Vec<String> {
     let mut batch: Vec<String> = Vec::new();
     while batch.len() < limit {
-        if lists.iter().any(|list| list.waiting.is_empty() && list.end.is_some()) {
-            break;
-        }
         let heads = lists.iter().filter_map(|list| list.waiting.front());
-        let Some(next) = (if is_descending { heads.max() } else { heads.min() }).cloned() else {
+        let Some(next) = heads.min_by(|one, other| direction.compare(one, other)).cloned() else {
             break;
         };
+        if passed(lists, direction).is_some_and(|end| direction.compare(&next, &end).is_gt()) {
+            break;
+        }
         for list in lists.iter_mut().filter(|list| list.waiting.front() == Some(&next)) {
             list.waiting.pop_front();
         }

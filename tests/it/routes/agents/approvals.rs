@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use harness::{Answer, App, Fault, an_agent};
+use harness::{Answer, App, Fault, Stop, an_agent};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -196,4 +196,103 @@ async fn a_lost_answer_to_an_acceptance_or_rejection_is_no_failure() {
         let decided = app.client_as("ann").post(&format!("{place}/{action}"), &json!({})).send().await;
         assert_eq!(decided.expect(200).text("/state"), state);
     }
+}
+
+#[tokio::test]
+async fn a_policy_is_not_got_rid_of_by_a_detour() {
+    let (app, path) = guarded().await;
+    let alias = live(&app.client(), &path).await;
+    let with = |policy: Value| json!({"routes": alias["routes"], "policy": policy});
+    let put = |policy: Value| app.client().put(&format!("{path}/aliases/live"), &with(policy)).send();
+    // By refusing first what would be asked about, so that there is nobody to ask.
+    put(json!({"refuse": ["guardrail_removed", "instructions_changed"]})).await.expect(202);
+    put(json!({"refuse": ["guardrail_removed"]})).await.expect(202);
+    // By deleting the agent and creating it anew under its key.
+    for query in ["", "?force=true"] {
+        let refused = app.client().delete(&format!("{path}{query}")).send().await.expect(409);
+        assert_eq!(refused.text("/code"), "conflict");
+    }
+    // By a first conversation in ten thousand, and then all of them.
+    app.client().patch(&path, &json!({"config": {"instructions": "Sell."}})).send().await.expect(200);
+    let asked = app.client().post(&format!("{path}/publish"), &json!({})).send().await.expect(202);
+    let number = asked.json()["version"]["version"].clone();
+    let few = json!({"routes": [{"version": 1, "weight": 10_000}, {"version": number, "weight": 1}], "policy": alias["policy"]});
+    let asked = app.client().put(&format!("{path}/aliases/live"), &few).send().await.expect(202);
+    let place = asked.header("location").expect("a location").to_owned();
+    app.client_as("ann").post(&format!("{place}/accept"), &json!({})).send().await.expect(200);
+    let most = json!({"routes": [{"version": 1, "weight": 1}, {"version": number, "weight": 10_000}], "policy": alias["policy"]});
+    app.client().put(&format!("{path}/aliases/live"), &most).send().await.expect(202);
+}
+
+#[tokio::test]
+async fn a_rollback_passes_over_what_was_never_let_through() {
+    let (app, path) = guarded().await;
+    let accept = async |asked: Answer| {
+        let place = asked.header("location").expect("a location").to_owned();
+        app.client_as("ann").post(&format!("{place}/accept"), &json!({})).send().await.expect(200);
+    };
+    change_and_publish(&app, &path, &json!({"instructions": "Never let through."})).await.expect(202);
+    let third = change_and_publish(&app, &path, &json!({"instructions": "Let through."})).await.expect(202);
+    accept(third).await;
+    let back = app.client().post(&format!("{path}/rollback"), &json!({})).send().await.expect(202);
+    assert_eq!(back.json()["after"]["routes"], json!([{"version": 1, "weight": 100}]));
+}
+
+#[tokio::test]
+async fn asking_for_the_same_again_asks_once_and_however_much_is_risky_is_told_in_short() {
+    let (app, path) = guarded().await;
+    let asked = change_and_publish(&app, &path, &json!({"instructions": "Sell."})).await.expect(202);
+    let again = app.client().post(&format!("{path}/publish"), &json!({})).send().await.expect(202);
+    assert_eq!(again.header("location"), asked.header("location"));
+    let all = app.client().get("/v1/approvals").send().await.expect(200).json();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(1));
+    let alias = live(&app.client(), &path).await;
+    let strict = json!({"routes": alias["routes"], "policy": {"refuse": ["tools_widened"], "approve": ["instructions_changed"]}});
+    let loosened = app.client().put(&format!("{path}/aliases/live"), &strict).send().await.expect(202);
+    let place = loosened.header("location").expect("a location").to_owned();
+    app.client_as("ann").post(&format!("{place}/accept"), &json!({})).send().await.expect(200);
+    let tools: Vec<Value> = (0..128).map(|index| json!({"tool_id": format!("t{index}")})).collect();
+    let refused = change_and_publish(&app, &path, &json!({"tools": tools})).await.expect(403);
+    assert_eq!(refused.json()["errors"].as_array().map(Vec::len), Some(100));
+}
+
+#[tokio::test]
+async fn a_publication_that_ended_before_it_asked_asks_when_it_is_repeated() {
+    let (app, path) = guarded().await;
+    app.client().patch(&path, &json!({"config": {"instructions": "Sell."}})).send().await.expect(200);
+    let publish =
+        || app.client().post(&format!("{path}/publish"), &json!({})).header("idempotency-key", "k").send();
+    // Head and record, the version that is live, the snapshot, the head: and then no more.
+    let stop = Stop::new(3, true);
+    app.recorder.stop_at(&stop);
+    tokio::select! {
+        () = stop.reached() => {}
+        answer = publish() => panic!("{answer}"),
+    }
+    let none = app.client().get("/v1/approvals").send().await.expect(200).json();
+    assert_eq!(none["items"], json!([]));
+    let repeated = publish().await.expect(202);
+    assert_eq!(repeated.header("idempotent-replayed"), Some("true"));
+    assert_eq!(repeated.json()["approval"]["state"], "pending");
+}
+
+#[tokio::test]
+async fn a_late_rejection_does_not_undo_an_acceptance_of_the_same_moment() {
+    let (app, path) = guarded().await;
+    let asked = change_and_publish(&app, &path, &json!({"instructions": "Sell."})).await.expect(202);
+    let place = asked.header("location").expect("a location").to_owned();
+    let ann = app.client_as("ann");
+    ann.get("/v1/agents").send().await.expect(200);
+    let stop = Stop::new(1, false);
+    app.recorder.stop_at(&stop);
+    let reject = format!("{place}/reject");
+    let mut late = Box::pin(ann.post(&reject, &json!({})).send());
+    tokio::select! {
+        () = stop.reached() => {}
+        answer = &mut late => panic!("{answer}"),
+    }
+    ann.post(&format!("{place}/accept"), &json!({})).send().await.expect(200);
+    stop.release();
+    late.await.expect(409);
+    assert_eq!(app.client().get(&place).send().await.text("/state"), "accepted");
 }

@@ -158,6 +158,14 @@ async fn an_agent_may_be_created_with_its_first_version() {
     create("").await.expect(201);
     let resumed = create("?publish=true").await.expect(201);
     assert_eq!(resumed.json()["published_version"], 1);
+    // What someone has changed meanwhile is theirs to publish.
+    let again = |query: &str| {
+        let request = client.post(&format!("/v1/agents{query}"), &an_agent().build());
+        request.header("idempotency-key", "other").send()
+    };
+    let path = again("").await.expect(201).header("location").expect("a location").to_owned();
+    app.client_as("bob").patch(&path, &json!({"name": "Bob's"})).send().await.expect(200);
+    assert_eq!(again("?publish=true").await.expect(201).json()["published_version"], Value::Null);
 }
 
 #[tokio::test]

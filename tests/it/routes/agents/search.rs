@@ -271,3 +271,43 @@ async fn who_depended_on_an_agent_once_hides_nobody_who_still_does() {
     let refused = client.delete(&used).send().await.expect(409);
     assert_eq!(refused.json()["errors"].as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn what_many_have_lost_hides_nobody_who_has_it() {
+    let app = App::start().await;
+    app.set_tier("acme", "enterprise", [].into()).await;
+    let client = app.client();
+    let mut paths = Vec::new();
+    for index in 0..110 {
+        let document = an_agent().named(&format!("n{index}")).with("tags", json!(["x"])).build();
+        paths.push(create(&client, &document).await);
+        app.advance(Duration::from_millis(1));
+    }
+    // The newest ninety lose it; what is left of their rows stands before the others.
+    for path in &paths[20..] {
+        client.patch(path, &json!({"tags": []})).send().await.expect(200);
+    }
+    app.settle().await;
+    for sort in ["-created_at", "created_at", "name", "-updated_at"] {
+        for limit in [1, 7, 20, 100] {
+            let search = json!({"filter": {"tag": "x"}, "sort": sort, "limit": limit});
+            assert_eq!(found_by(&app, &search).await.len(), 20, "{search}");
+            let either = json!({"or": [{"tag": "x"}, {"text": "n109"}]});
+            let search = json!({"filter": either, "sort": sort, "limit": limit});
+            assert_eq!(found_by(&app, &search).await.len(), 21, "{search}");
+        }
+    }
+    let counted = client.post("/v1/agents/count", &json!({"filter": {"tag": "x"}})).send().await.expect(200);
+    assert_eq!(counted.json(), json!({"count": 20, "next_cursor": null}));
+    // Many values lead to their agents, not to a walk.
+    let keys: Vec<String> = (0..31).map(|index| format!("key{index}")).collect();
+    for key in &keys {
+        create(&client, &an_agent().named(key).keyed(key).build()).await;
+    }
+    app.settle().await;
+    app.recorder.take();
+    let search = json!({"filter": {"key": keys}, "limit": 20});
+    let page = client.post("/v1/agents/search", &search).send().await.expect(200).json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(20));
+    assert_eq!(app.recorder.take_of("agents").len(), 1, "one read of cards");
+}
