@@ -136,9 +136,10 @@ fn whole_members(before: &Value, after: &Value) -> Vec<PatchOperation> {
         gone.flat_map(|name| json::remove(&format!("/{}", pointer_segment(name)))).collect();
     for (name, value) in after.iter().filter(|(name, value)| before.get(*name) != Some(*value)) {
         let pointer = format!("/{}", pointer_segment(name));
-        patch.extend(match before.contains_key(name) {
-            true => json::replace(&pointer, value.clone()),
-            false => json::add(&pointer, value.clone()),
+        patch.extend(if before.contains_key(name) {
+            json::replace(&pointer, value.clone())
+        } else {
+            json::add(&pointer, value.clone())
         });
     }
     patch
@@ -176,6 +177,18 @@ mod tests {
         assert!(matches!(apply(json!(wide), document), Err(Error::Invalid(_))));
         let deep: Vec<_> = (0..200).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/a"})).collect();
         assert!(matches!(apply(json!(deep), json!({"a": {"a": 1}})), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn a_patch_that_outgrows_what_it_changes_replaces_whole_members() {
+        let many = |leaf: u8| json!({"same": 1, "gone": leaf, "list": vec![leaf; 50_000]});
+        let (mut before, mut after) = (many(0), many(1));
+        before["a/b"] = json!(1);
+        after["new"] = json!(2);
+        let patch = between(&before, &after).unwrap();
+        assert_eq!(patch.len(), 4, "one goes, two differ, one is new");
+        json_patch::patch(&mut before, &patch).unwrap();
+        assert_eq!(before, after);
     }
 
     #[test]

@@ -99,14 +99,20 @@ async fn every_call_of_every_route_names_the_caller_s_partitions_only() {
     let app = App::start().await;
     let client = app.client();
     app.client_of("acme2").post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    let mut searched = false;
     for route in all() {
         let document = an_agent().with_tools(1).build();
         let created = client.post("/v1/agents", &document).send().await;
         let id = if created.status == 201 { created.text("/id") } else { UNKNOWN.to_owned() };
+        // Both tenants' index has something to find.
+        app.settle().await;
         app.recorder.take();
         let answer = send(&client, route, &id).await;
         assert!(!answer.starts_with('5'), "{answer}");
         for partition in app.recorder.take().into_iter().flat_map(|call| call.partitions) {
+            if partition.starts_with("T#acme#X#") {
+                searched = true;
+            }
             let is_own = partition == "T#acme" || partition.starts_with("T#acme#");
             let is_shared = partition.starts_with("TEN#") || partition == "T#_#ping";
             assert!(is_own || is_shared, "{} {}: {partition}", route.method.as_str(), route.path);
@@ -114,4 +120,33 @@ async fn every_call_of_every_route_names_the_caller_s_partitions_only() {
         let path = format!("/v1/agents/{id}");
         client.request(Method::DELETE, &path).header("if-match", "*").send().await;
     }
+    assert!(searched, "the index was asked");
+}
+
+#[tokio::test]
+async fn another_tenant_s_approval_and_agents_are_not_found() {
+    let app = App::start().await;
+    app.set_tier("other", "enterprise", [].into()).await;
+    let theirs = app.client_of("other");
+    let created = theirs.post("/v1/agents?publish=true", &an_agent().named("Theirs").build()).send().await;
+    let path = created.expect(201).header("location").expect("a location").to_owned();
+    let policy =
+        json!({"routes": [{"version": 1, "weight": 1}], "policy": {"approve": ["instructions_changed"]}});
+    theirs.put(&format!("{path}/aliases/live"), &policy).send().await.expect(200);
+    theirs.patch(&path, &json!({"config": {"instructions": "x"}})).send().await.expect(200);
+    let asked = theirs.post(&format!("{path}/publish"), &json!({})).send().await.expect(202);
+    let place = asked.header("location").expect("a location").to_owned();
+    app.settle().await;
+    let mine = app.client_as("someone");
+    let unknown = format!("/v1/approvals/{UNKNOWN_APPROVAL}");
+    assert_eq!(mine.get(&place).send().await.to_string(), mine.get(&unknown).send().await.to_string());
+    for action in ["accept", "reject"] {
+        mine.post(&format!("{place}/{action}"), &json!({})).send().await.expect(404);
+    }
+    assert_eq!(mine.get("/v1/approvals").send().await.expect(200).json()["items"], json!([]));
+    for filter in [json!({}), json!({"text": "theirs"}), json!({"owner": "dev"}), json!({"text": "th*"})] {
+        let found = mine.post("/v1/agents/search", &json!({"filter": filter})).send().await.expect(200);
+        assert_eq!(found.json()["items"], json!([]));
+    }
+    assert_eq!(theirs.get(&place).send().await.text("/state"), "pending");
 }
