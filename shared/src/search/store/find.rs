@@ -96,7 +96,7 @@ impl Search<'_> {
         let count = ways.len();
         let mut best = None;
         for way in ways {
-            let share = self.share(&way) / count;
+            let share = self.share(&way, count);
             match self.try_way(way, share).await? {
                 Tried::All(candidates) => return self.few(&candidates).await,
                 Tried::Lists(lists) if best.is_none() => best = Some(lists),
@@ -109,19 +109,25 @@ impl Search<'_> {
         }
     }
 
-    /// How many rows are worth a try: what is common to many is soon known for it, and the rest is better
-    /// spent on a walk.
-    fn share(&self, way: &[Cover]) -> usize {
+    /// How many rows are worth a try. By creation they are merged, and none is read in vain. In another order
+    /// all of them are needed: twice a page's, whose cards are as many again, is all that a page may read. What
+    /// is common to many is soon known for it, and the rest is better spent on a walk.
+    fn share(&self, way: &[Cover], count: usize) -> usize {
         let is_wide = |cover: &Cover| match cover {
             Cover::Term(term) => matches!(term.kind, Kind::Status | Kind::Model),
             Cover::Prefix(_) | Cover::Key(_) => false,
         };
         let limit = self.wanted.limit;
-        if self.wanted.sort.by != SortBy::Created && way.iter().any(is_wide) {
+        let is_merged =
+            self.wanted.sort.by == SortBy::Created && way.iter().all(|cover| matches!(cover, Cover::Term(_)));
+        let share = if is_merged {
+            limit
+        } else if way.iter().any(is_wide) {
             limit.div_ceil(2)
         } else {
-            limit
-        }
+            limit * 2
+        };
+        share / count
     }
 
     /// Reads up to `share` rows of one way.

@@ -218,6 +218,7 @@ async fn who_hands_work_to_an_agent_depends_on_it_and_keeps_it_from_deletion() {
     let by_draft =
         an_agent().named("By draft").configured("sub_agents", json!([{"id": id, "alias": "beta"}]));
     let by_draft = create(&client, &by_draft.build()).await;
+    app.advance(Duration::from_secs(1));
     // Its draft no longer uses it, and what is live does.
     let by_live = an_agent().named("By live").configured("sub_agents", json!([{"id": id}]));
     let by_live = create(&client, &by_live.build()).await;
