@@ -141,7 +141,9 @@ pub async fn judge(
         found
     });
     let verdict = policy.judge(&found.unwrap_or_default(), &after_policy);
-    refuse_oversized(&agent.with_alias(name.clone(), alias.clone(), &agent.updated.by, agent.updated.at))?;
+    let mut aliases = agent.aliases.clone();
+    aliases.insert(name.clone(), alias.clone());
+    refuse_oversized(&aliases)?;
     let asked = match (verdict, current) {
         (Verdict::Admitted, _) | (Verdict::NeedsApproval(_), None) => None,
         (Verdict::Refused(risks), _) => return Err(refused(&name, &risks)),

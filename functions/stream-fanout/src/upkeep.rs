@@ -15,24 +15,20 @@ use crate::StreamFanout;
 #[derive(Debug)]
 pub struct Upkeep {
     pub id: AgentId,
-    pub before: Option<Box<Agent>>,
+    pub before: Box<Agent>,
     pub after: Head,
 }
 
 impl Upkeep {
     /// The change, if something follows from it.
     pub fn of(id: &AgentId, before: Option<&Head>, after: &Head) -> Option<Self> {
-        let before = before.and_then(Head::agent);
-        let is_needed = match (before, after) {
+        let before = before.and_then(Head::agent)?;
+        let is_needed = match after {
             // Of an agent without versions, too, a publication may have left its snapshot.
-            (Some(_), Head::Deleted(_)) => true,
-            (Some(before), Head::Live(after)) => {
-                live::differs(before, after) || before.versions != after.versions
-            }
-            (None, _) => false,
+            Head::Deleted(_) => true,
+            Head::Live(after) => live::differs(before, after) || before.versions != after.versions,
         };
-        let change = || Self { id: id.clone(), before: before.cloned().map(Box::new), after: after.clone() };
-        is_needed.then(change)
+        is_needed.then(|| Self { id: id.clone(), before: Box::new(before.clone()), after: after.clone() })
     }
 }
 
@@ -46,15 +42,9 @@ impl StreamFanout {
         match after {
             Head::Live(after) => {
                 self.repair_live(tenant, after).await?;
-                match before {
-                    Some(before) => self.remove_snapshots(tenant, before, after).await,
-                    None => Ok(()),
-                }
+                self.remove_snapshots(tenant, before, after).await
             }
             Head::Deleted(tombstone) => {
-                let Some(before) = before else {
-                    return Ok(());
-                };
                 if !before.aliases.is_empty() {
                     live::store::bury(&self.store, tenant, id, tombstone.rev, tombstone.at).await?;
                 }

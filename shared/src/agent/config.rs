@@ -80,6 +80,14 @@ pub struct ModelRef {
     pub id: String,
 }
 
+impl ModelRef {
+    /// A model as rows keep it: `provider/id`. A provider has no slash, an id may.
+    pub(crate) fn stored(text: &str) -> Self {
+        let (provider, id) = text.split_once('/').unwrap_or(("", text));
+        Self { provider: provider.to_owned(), id: id.to_owned() }
+    }
+}
+
 /// Sampling parameters. What is absent is the provider's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,9 +15,10 @@ use jiff::Timestamp;
 pub use filter::{CountDocument, Cover, Filter, FilterDocument, Search, SearchDocument};
 pub use view::{CountView, Dependent};
 
+use crate::agent::config::ModelRef;
 use crate::agent::{Agent, Summary};
 use crate::clock::rfc3339;
-use crate::id::{AgentId, AgentKey, UserId};
+use crate::id::{AgentId, AgentKey};
 
 /// The most words of an agent's name and description that it is found by: the first ones.
 pub const WORDS_MAX: usize = 64;
@@ -162,7 +163,6 @@ pub struct Card {
     pub id: AgentId,
     pub key: Option<AgentKey>,
     pub summary: Summary,
-    pub owner: UserId,
     pub terms: BTreeSet<Term>,
 }
 
@@ -179,16 +179,12 @@ impl Card {
                 name: content.name.clone(),
                 status: agent.status.name().to_owned(),
                 tags: content.tags.clone(),
-                model: crate::agent::config::ModelRef {
-                    provider: model.provider.clone(),
-                    id: model.id.clone(),
-                },
+                model: ModelRef { provider: model.provider.clone(), id: model.id.clone() },
                 rev: agent.rev,
                 published_version: agent.published_version(),
                 created_at: rfc3339(agent.created.at),
                 updated_at: rfc3339(agent.updated.at),
             },
-            owner: agent.owner.clone(),
             terms: terms(agent),
         }
     }

@@ -14,7 +14,7 @@ use crate::agent::Summary;
 use crate::agent::config::ModelRef;
 use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
-use crate::id::{AgentId, AgentKey, TenantId, UserId};
+use crate::id::{AgentId, AgentKey, TenantId};
 use crate::page::Page;
 
 pub use find::{Found, Wanted, find};
@@ -48,7 +48,6 @@ struct CardItem {
     key: Option<AgentKey>,
     name: String,
     status: String,
-    owner: UserId,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
     /// `provider/id`.
@@ -111,7 +110,6 @@ fn card_item(tenant: &TenantId, card: &Card) -> Result<Item> {
         key: card.key.clone(),
         name: summary.name.clone(),
         status: summary.status.clone(),
-        owner: card.owner.clone(),
         tags: summary.tags.clone(),
         model: format!("{}/{}", summary.model.provider, summary.model.id),
         rev: summary.rev,
@@ -127,7 +125,6 @@ fn parse_card(item: Item) -> Result<Card> {
     let card: CardItem = from_item(item)?;
     let id: AgentId = card.pk.rsplit('#').next().unwrap_or_default().parse().map_err(|_| unreadable())?;
     let terms: Vec<String> = serde_json::from_str(&card.terms).map_err(|_| unreadable())?;
-    let (provider, model) = card.model.split_once('/').unwrap_or(("", &card.model));
     Ok(Card {
         summary: Summary {
             id: id.to_string(),
@@ -135,7 +132,7 @@ fn parse_card(item: Item) -> Result<Card> {
             name: card.name,
             status: card.status,
             tags: card.tags,
-            model: ModelRef { provider: provider.to_owned(), id: model.to_owned() },
+            model: ModelRef::stored(&card.model),
             rev: card.rev,
             published_version: card.published_version,
             created_at: card.created_at,
@@ -143,7 +140,6 @@ fn parse_card(item: Item) -> Result<Card> {
         },
         id,
         key: card.key,
-        owner: card.owner,
         // A kind of term that another release knows is passed over.
         terms: terms.iter().filter_map(|term| term.parse().ok()).collect(),
     })

@@ -103,7 +103,7 @@ fn applied(agent: &Agent, approval: &Approval, call: &Call, caller: &Caller) -> 
         return Err(Error::Conflict("A version that the alias is to lead to is gone.".to_owned()));
     }
     let after = agent.with_alias(approval.alias.clone(), approval.after.clone(), &caller.user, call.now);
-    refuse_oversized(&after)?;
+    refuse_oversized(&after.aliases)?;
     Ok(after)
 }
 

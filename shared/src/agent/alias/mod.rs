@@ -215,12 +215,12 @@ impl Wanted {
     }
 }
 
-/// Refuses an agent whose aliases would not fit in its head beside its content.
+/// Refuses aliases of an agent that would not fit in its head beside its content.
 ///
 /// # Errors
 /// [`Error::Conflict`] above [`ALIASES_MAX_BYTES`].
-pub fn refuse_oversized(agent: &Agent) -> Result<()> {
-    let bytes = serde_json::to_vec(&agent.aliases).map_or(usize::MAX, |json| json.len());
+pub fn refuse_oversized(aliases: &BTreeMap<AliasName, Alias>) -> Result<()> {
+    let bytes = serde_json::to_vec(aliases).map_or(usize::MAX, |json| json.len());
     if bytes > ALIASES_MAX_BYTES {
         let detail = "The agent's aliases hold too much: lead them to fewer versions, or to versions with fewer \
                       sub-agents.";

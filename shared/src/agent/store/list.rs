@@ -76,14 +76,13 @@ fn summary(item: Item) -> Result<Summary> {
     let Some((created_at, id)) = keys::split_agent_by_creation(&row.by_creation) else {
         return Err(Error::internal("a row of the list has a key of another shape"));
     };
-    let (provider, model) = row.model.split_once('/').unwrap_or(("", &row.model));
     Ok(Summary {
         id: id.to_string(),
         key: row.key,
         name: row.name,
         status: row.status,
         tags: row.tags,
-        model: ModelRef { provider: provider.to_owned(), id: model.to_owned() },
+        model: ModelRef::stored(&row.model),
         rev: row.rev,
         published_version: row.published_version,
         created_at: created_at.to_owned(),

@@ -206,7 +206,6 @@ struct SummaryItem {
 }
 
 fn summary(agent: &Agent, number: u64, row: SummaryItem) -> VersionSummary {
-    let (provider, model) = row.model.split_once('/').unwrap_or(("", &row.model));
     let leads = |routes: &[crate::agent::alias::Route]| routes.iter().any(|route| route.version == number);
     VersionSummary {
         version: number,
@@ -214,7 +213,7 @@ fn summary(agent: &Agent, number: u64, row: SummaryItem) -> VersionSummary {
         notes: row.notes,
         published_at: row.published_at,
         published_by: row.published_by,
-        model: ModelRef { provider: provider.to_owned(), id: model.to_owned() },
+        model: ModelRef::stored(&row.model),
         config_hash: row.config_hash,
         aliases: agent
             .aliases

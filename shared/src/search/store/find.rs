@@ -37,8 +37,6 @@ pub struct Found {
     pub cards: Vec<Card>,
     /// The place that the page ended with, if there may be more.
     pub next: Option<String>,
-    /// Items that were read.
-    pub reads: usize,
 }
 
 /// A page of the agents that fulfil a filter, as the index has them: a moment behind.
@@ -55,8 +53,7 @@ pub async fn find(store: &Store, tenant: &TenantId, wanted: Wanted<'_>) -> Resul
         found: Vec::new(),
     };
     let next = search.run().await?;
-    let reads = search.wanted.reads_max.saturating_sub(search.left);
-    Ok(Found { cards: search.found, next, reads })
+    Ok(Found { cards: search.found, next })
 }
 
 struct Search<'a> {
