@@ -1,9 +1,11 @@
-// The comparison: two of draft, live and versions side by side, with the risks at their places.
+// The comparison: two of draft, live and versions side by side, with the risks at their places. And the table
+// of any two documents.
 
 import { middles, placeOf, rows } from './align.js';
 import { call, Problem } from './api.js';
 import { bones, button, byId, code, failure, h } from './dom.js';
 import { badge, counted, riskList } from './risks.js';
+import { widen, widener } from './views.js';
 
 /** How many lines around a difference are shown, and how few that are the same are worth a fold. */
 const AROUND = 2;
@@ -11,9 +13,10 @@ const FOLD_MIN = 4;
 const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
 
 const view = byId('compare');
-const [title, swap, full, place] = ['compare-title', 'compare-swap', 'compare-full', 'compare-result'].map(byId);
+const [title, swap, place] = ['compare-title', 'compare-swap', 'compare-result'].map(byId);
 
-const contentOf = (document) => Object.fromEntries(CONTENT.map((name) => [name, document[name]]));
+/** The members of an agent that clients write. */
+export const contentOf = (document) => Object.fromEntries(CONTENT.map((name) => [name, document[name]]));
 const named = (name) => (/^\d+$/.test(name) ? `version ${name}` : name);
 
 /** A text with its own part marked, if the rest is on the other side, too. */
@@ -65,8 +68,8 @@ function fold(hidden) {
   return mine;
 }
 
-/** The table, and a function that shows where a risk is. */
-function table(from, to, left, right, risks) {
+/** The table of two documents, and a function that shows where a risk is. */
+export function table(from, to, left, right, risks = []) {
   const all = rows(left, right);
   const places = risks.map((risk) => ({ risk, ...placeOf(all, risk) }));
   const risky = new Map([...Map.groupBy(places.filter(({ row }) => row), ({ row }) => row)]);
@@ -97,6 +100,7 @@ function table(from, to, left, right, risks) {
 export function comparison({ onClose }) {
   let shown = null;
   let turn = 0;
+  widener(byId('compare-full'));
 
   async function content(id, name) {
     const path = /^\d+$/.test(name) ? `/v1/agents/${id}/versions/${name}` : `/v1/agents/${id}`;
@@ -142,16 +146,11 @@ export function comparison({ onClose }) {
     return read(id, from, to);
   }
 
-  function widen(isFull) {
-    full.ariaPressed = String(isFull);
-    document.body.toggleAttribute('data-full', isFull);
-  }
-
   function close() {
     turn += 1;
+    if (shown) widen(false);
     shown = null;
     view.hidden = true;
-    widen(false);
   }
 
   function leave() {
@@ -166,6 +165,5 @@ export function comparison({ onClose }) {
     leave();
   });
   swap.addEventListener('click', () => open(shown.id, shown.to, shown.from));
-  full.addEventListener('click', () => widen(full.ariaPressed !== 'true'));
   return { open, close, isOpen: () => shown !== null };
 }

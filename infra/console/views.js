@@ -1,4 +1,4 @@
-// The views of the agent: tabs, of which one is shown.
+// The views of the agent: tabs, of which one is shown; and views that take the whole width.
 
 import { byId } from './dom.js';
 
@@ -27,4 +27,19 @@ export function tabs(names, onChoose) {
     next?.click();
   });
   return { show, shown: () => shown };
+}
+
+const toggles = [];
+
+/** Gives the middle the whole width, or takes it back. */
+export function widen(isFull) {
+  document.body.toggleAttribute('data-full', isFull);
+  for (const toggle of toggles) toggle.ariaPressed = String(isFull);
+}
+
+/** Makes a button one that does that. */
+export function widener(toggle) {
+  toggles.push(toggle);
+  toggle.addEventListener('click', () => widen(toggle.ariaPressed !== 'true'));
+  return toggle;
 }

@@ -56,6 +56,9 @@ pub enum Error {
     /// Others depend on it; each entry names one.
     #[error("{} dependents", .0.len())]
     Dependents(Vec<Violation>),
+    /// Two sides changed the same differently, and nobody said whose change to take; each entry is a place.
+    #[error("{} conflicts of a merge", .0.len())]
+    MergeConflict(Vec<Violation>),
     /// The agent has no version for the alias to lead to.
     #[error("unpublished")]
     Unpublished,

@@ -40,6 +40,21 @@ macro_rules! prefixed_id {
             }
         }
 
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let pattern = concat!("^", $prefix, "[0-7][0-9A-HJKMNP-TV-Z]{25}$");
+                schemars::json_schema!({"type": "string", "pattern": pattern})
+            }
+        }
+
         impl FromStr for $name {
             type Err = InvalidId;
 
@@ -88,6 +103,12 @@ prefixed_id!(
     /// An approval's identifier: `apv_` and 26 characters.
     ApprovalId,
     "apv_"
+);
+
+prefixed_id!(
+    /// A template's identifier: `tpl_` and 26 characters.
+    TemplateId,
+    "tpl_"
 );
 
 prefixed_id!(
@@ -222,6 +243,11 @@ impl FromStr for AliasName {
 }
 
 text_newtype!(AliasName);
+
+/// A text that no other call gives.
+pub fn nonce(now: Timestamp) -> String {
+    Ulid::from_datetime(SystemTime::from(now)).to_string()
+}
 
 /// The first 16 bytes of the SHA-256 over `parts`, each preceded by its length.
 pub fn digest(parts: &[&str]) -> [u8; 16] {

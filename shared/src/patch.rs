@@ -89,6 +89,44 @@ impl Patch {
     }
 }
 
+/// What `patch` makes of the members `own` of a resource that answers as `view`. A merge patch may name those
+/// alone. A JSON Patch sees the whole resource, as `show` completes it, so that it can test `/rev`; what it
+/// makes of the members that only the service writes must be what they were.
+///
+/// # Errors
+/// As [`Patch::apply`], and [`Error::Invalid`] for what touches other members.
+pub fn written(patch: &Patch, view: Value, own: &[&str], show: impl FnOnce(&mut Value)) -> Result<Value> {
+    let no_object = || Error::Invalid(vec![Violation::new("", "wrong_type", "must be an object")]);
+    let is_own = |name: &String| own.contains(&name.as_str());
+    if let Patch::Merge(given) = patch {
+        let others: Vec<_> =
+            given.as_object().ok_or_else(no_object)?.keys().filter(|name| !is_own(name)).collect();
+        if !others.is_empty() {
+            return Err(Error::Invalid(Violation::unknown_members(others)));
+        }
+        let mut document = view;
+        if let Some(members) = document.as_object_mut() {
+            members.retain(|name, _| is_own(name));
+        }
+        json_patch::merge(&mut document, given);
+        return Ok(document);
+    }
+    let mut after = view.clone();
+    show(&mut after);
+    patch.apply(&mut after)?;
+    let (Value::Object(before), Value::Object(mut after)) = (view, after) else {
+        return Err(no_object());
+    };
+    let mut touched = Vec::new();
+    for (name, value) in before.iter().filter(|(name, _)| !is_own(name)) {
+        if after.remove(name).as_ref() != Some(value) {
+            let detail = "only the service writes this member";
+            touched.push(Violation::new(format!("/{name}"), "read_only", detail));
+        }
+    }
+    if touched.is_empty() { Ok(Value::Object(after)) } else { Err(Error::Invalid(touched)) }
+}
+
 fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> Result<()> {
     let invalid =
         |code, detail: &str| Error::Invalid(vec![Violation::new(format!("/{index}"), code, detail)]);

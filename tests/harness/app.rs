@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use agent_management::clock::Clock;
+use agent_management::dynamo::keys;
 use agent_management::http::cors::Cors;
 use agent_management::http::routes::{self, Found};
+use agent_management::id::TenantId;
 use agent_management::tenant;
 use agent_management::tier::Overrides;
 use bytes::Bytes;
@@ -83,10 +85,26 @@ impl App {
         Client { app: self, authorization: authorization.map(str::to_owned) }
     }
 
-    /// Puts the tenant on `tier`, and lets the authorizer's cache forget it.
+    /// Puts the tenant on `tier` past the stream, as if it had always been there, and lets the authorizer's
+    /// cache forget it. What the tenant is told of such a change is for [`Host::entitle`].
     pub async fn set_tier(&self, tenant: &str, tier: &str, overrides: Overrides) {
-        let tenant = tenant.parse().expect("a tenant");
-        tenant::store::put_entitlements(&self.host.store, &tenant, tier, &overrides).await.expect("written");
+        let tenant: TenantId = tenant.parse().expect("a tenant");
+        let store = &self.host.store;
+        let known = tenant::store::get(store, &tenant).await.expect("readable").unwrap_or_default();
+        let rev = known.entitlements.map_or(1, |entitlements| entitlements.rev + 1);
+        let place = keys::tenant_in_index(&tenant);
+        let key = keys::tenant(&tenant);
+        let mut item = self.item(&key.pk, &key.sk).unwrap_or_else(|| json!({}));
+        let overrides = serde_json::to_string(&overrides).expect("JSON");
+        for (name, value) in [("PK", key.pk), ("SK", key.sk), ("GSI2PK", place.pk), ("GSI2SK", place.sk)] {
+            item[name] = json!({"S": value});
+        }
+        item["entity"] = json!({"S": "tenant"});
+        item["tier"] = json!({"S": tier});
+        item["overrides"] = json!({"S": overrides});
+        item["entitlements_rev"] = json!({"N": rev.to_string()});
+        let item = serde_json::from_value(item).expect("an item");
+        self.host.engine.import(vec![item]).expect("imported");
         self.host.gateway.forget(&tenant);
     }
 

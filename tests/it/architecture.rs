@@ -26,7 +26,7 @@ impl Source {
         let feature = self.path.strip_prefix("shared/src/").and_then(|rest| rest.split_once('/'));
         feature.is_some_and(|(folder, rest)| {
             let file = rest.rsplit('/').next().unwrap_or(rest);
-            !matches!(folder, "dynamo" | "http" | "lambda")
+            !matches!(folder, "dynamo" | "http" | "lambda" | "usecase")
                 && !matches!(file, "store.rs" | "queue.rs" | "post.rs")
                 && !rest.starts_with("store/")
         })

@@ -9,6 +9,9 @@ pub const HEAD_MAX_BYTES: usize = 2_048;
 const ROW_MAX_BYTES: usize = 480;
 
 /// An agent whose head has `bytes` bytes and whose row in the list is as long as the budgets allow.
+/// Bytes of instructions of a trial.
+const TRIAL: usize = 1_000;
+
 pub async fn an_agent_of(bytes: usize) -> Value {
     let sized = |name: usize, padding: usize| {
         an_agent()
@@ -19,9 +22,10 @@ pub async fn an_agent_of(bytes: usize) -> Value {
             .build()
     };
     let trial = App::start().await;
-    trial.client().post("/v1/agents", &sized(1, 1)).send().await.expect(201);
+    trial.client().post("/v1/agents", &sized(1, TRIAL)).send().await.expect(201);
     let name = ROW_MAX_BYTES - item_bytes(&row_of(&trial)) + 1;
-    let padding = bytes - (item_bytes(&head_of(&trial)) + name - 1) + 1;
+    let padding = bytes - (item_bytes(&head_of(&trial)) + name - 1) + TRIAL;
+    assert!(padding >= TRIAL, "a number that the row tells has as many digits");
     sized(name, padding)
 }
 

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use agent_management::http::cors::Cors;
 use agent_management::lambda::rest::{self, Handler};
+use agent_management::template::public::PublicTemplates;
 use agent_management::tier::Tiers;
+use agent_management::usecase::Base;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use harness::App;
 use harness::template::{functions, logical_id, resource, resources_of};
 use local::sockets::sockets;
 use serde_json::{Value, json};
+use templates::Templates;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
@@ -47,7 +50,8 @@ async fn the_rest_functions_answer_proxy_events() {
     let app = App::start().await;
     let tiers = Arc::new(Tiers::embedded().expect("they are good"));
     let (store, clock) = (app.host.store.clone(), app.clock.clone());
-    let agents = Agents::new(store.clone(), Arc::clone(&tiers), clock.clone(), Cors::default());
+    let base = Base::new(store.clone(), Arc::clone(&tiers));
+    let agents = Agents::new(base.clone(), clock.clone(), Cors::default());
     let created = answered(&agents, "agents.upsert").await;
     assert_eq!(created["statusCode"], 201, "{created}");
     // The event came through a stage, which every link has.
@@ -55,6 +59,10 @@ async fn the_rest_functions_answer_proxy_events() {
     assert!(location.starts_with("/live/v1/agents/agt_"), "{location}");
     let listed = answered(&agents, "agents.list").await;
     assert!(listed["body"].as_str().is_some_and(|body| body.contains("from-an-event")), "{listed}");
+
+    let public = Arc::new(PublicTemplates::embedded().expect("they are good"));
+    let templates = Templates::new(base, public, clock.clone(), Cors::default());
+    assert_eq!(answered(&templates, "templates.instantiate").await["statusCode"], 201);
 
     app.settle().await;
     let webhooks = Webhooks::new(store, tiers, clock, Cors::default());

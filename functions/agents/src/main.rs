@@ -5,12 +5,13 @@ use std::sync::Arc;
 use agent_management::clock::Clock;
 use agent_management::lambda;
 use agent_management::tier::Tiers;
+use agent_management::usecase::Base;
 use agents::Agents;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
-    let store = lambda::store_from_env().await?;
-    let agents = Agents::new(store, Arc::new(Tiers::embedded()?), Clock::system(), lambda::cors_from_env()?);
+    let base = Base::new(lambda::store_from_env().await?, Arc::new(Tiers::embedded()?));
+    let agents = Agents::new(base, Clock::system(), lambda::cors_from_env()?);
     lambda::rest::run(agents).await
 }

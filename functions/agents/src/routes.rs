@@ -18,11 +18,26 @@ mod upsert;
 mod validate;
 mod versions;
 
+use agent_management::agent::Agent;
 use agent_management::error::{Error, Result};
+use agent_management::http::precondition::Precondition;
 use agent_management::http::routes::{AgentsOperation, Operation};
 use agent_management::http::{Call, Reply};
+use agent_management::id::AgentId;
+use agent_management::usecase;
 
 use crate::Agents;
+
+/// Makes of the agent in the path what `decide` says, and gives it as it is then.
+pub async fn change(
+    agents: &Agents,
+    call: &Call,
+    precondition: &Precondition,
+    decide: impl Fn(&Agent) -> Result<Option<Agent>>,
+) -> Result<Agent> {
+    let id: AgentId = call.param("id", "agent")?;
+    usecase::change::change(&agents.base, call.caller()?, &id, precondition, decide).await
+}
 
 pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
     let Operation::Agents(operation) = call.route.operation else {
@@ -70,5 +85,6 @@ pub async fn dispatch(agents: &Agents, call: &Call) -> Result<Reply> {
         AgentsOperation::Models => entitlements::models(agents, call),
         AgentsOperation::Entitlements => entitlements::entitlements(agents, call).await,
         AgentsOperation::Usage => entitlements::usage(agents, call).await,
+        AgentsOperation::PreviewEntitlements => entitlements::preview(agents, call).await,
     }
 }

@@ -44,7 +44,7 @@ impl StreamFanout {
         tail.pushed(&numbers, needed_since);
         self.memory.keep_tail(tenant, tail);
         self.hand_on(tenant, &announced, now).await?;
-        audit::put(&self.store, tenant, &changes).await
+        audit::put(&self.base.store, tenant, &changes).await
     }
 
     /// Announces a change that has no audit row. If the log has its event, under whichever type, only the
@@ -56,7 +56,7 @@ impl StreamFanout {
         let changes = vec![change];
         let tail = self.read_tail(tenant, self.back_to(&changes), None).await?;
         if changes.iter().all(|change| tail.number(&change.event).is_some()) {
-            return audit::put(&self.store, tenant, &changes).await;
+            return audit::put(&self.base.store, tenant, &changes).await;
         }
         self.announce(tenant, changes).await
     }
@@ -78,7 +78,7 @@ impl StreamFanout {
             if missing.is_empty() {
                 return Ok(tail);
             }
-            match store::append(&self.store, tenant, &mut tail, &missing, self.clock.now()).await? {
+            match store::append(&self.base.store, tenant, &mut tail, &missing, self.clock.now()).await? {
                 Appended::Done => {}
                 Appended::Lost => {
                     if attempt > 0 {
@@ -101,7 +101,7 @@ impl StreamFanout {
     }
 
     async fn read_tail(&self, tenant: &TenantId, back_to: Timestamp, known: Option<&Tail>) -> Result<Tail> {
-        let mut tail = store::read_tail(&self.store, tenant, back_to).await?;
+        let mut tail = store::read_tail(&self.base.store, tenant, back_to).await?;
         if let Some(known) = known {
             tail.inherit(known);
         }

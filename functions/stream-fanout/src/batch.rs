@@ -6,6 +6,8 @@ use agent_management::approval;
 use agent_management::error::{Error, Result};
 use agent_management::event::{self, Change};
 use agent_management::id::TenantId;
+use agent_management::tier::Tiers;
+use agent_management::{template, tenant};
 use aws_lambda_events::event::dynamodb::EventRecord;
 use futures_util::StreamExt;
 use serde_json::json;
@@ -40,7 +42,7 @@ pub async fn fan_out(fanout: &StreamFanout, records: Vec<EventRecord>) -> Result
     let mut parts: Vec<Part> = Vec::new();
     let mut unparked = None;
     for (index, record) in records.into_iter().enumerate() {
-        match read(record) {
+        match read(record, &fanout.base.tiers) {
             Ok(None) => {}
             Ok(Some(Read { tenant, change, upkeep })) => {
                 match parts.iter_mut().find(|part| part.tenant == tenant) {
@@ -84,7 +86,7 @@ struct Read {
 }
 
 /// What a record says; none if it is none that is announced.
-fn read(record: EventRecord) -> Result<Option<Read>> {
+fn read(record: EventRecord, tiers: &Tiers) -> Result<Option<Read>> {
     let (old, new) = (record.change.old_image, record.change.new_image);
     if approval::store::is_image(&new) {
         let Some((tenant, approval)) = approval::store::read_image(new)? else {
@@ -94,12 +96,23 @@ fn read(record: EventRecord) -> Result<Option<Read>> {
         let change = event::of_approval(before.as_ref(), approval);
         return Ok(change.map(|change| Read { tenant, change, upkeep: None }));
     }
+    if let Some((tenant, id, after)) = template::store::read_image(new.clone())? {
+        let before = template::store::read_image(old)?.map(|(_, _, before)| before);
+        let change = event::of_template(&id, before.as_ref(), &after)?;
+        let upkeep = Upkeep::of_template(before.as_ref(), &after);
+        return Ok(change.map(|change| Read { tenant, change, upkeep }));
+    }
+    if let Some((tenant, after)) = tenant::store::read_image(new.clone())? {
+        let before = tenant::store::read_image(old)?.map(|(_, before)| before);
+        let change = event::of_tenant(before.as_ref(), &after, tiers);
+        return Ok(change.map(|change| Read { tenant, change, upkeep: None }));
+    }
     // A removal is the end of a tombstone, which was announced.
     let Some((tenant, id, after)) = read_image(new)? else {
         return Ok(None);
     };
     let before = read_image(old)?.map(|(_, _, before)| before);
-    let upkeep = Upkeep::of(&id, before.as_ref(), &after);
+    let upkeep = Upkeep::of_agent(&id, before.as_ref(), &after);
     Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| Read { tenant, change, upkeep }))
 }
 

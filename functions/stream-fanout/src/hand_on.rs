@@ -48,7 +48,7 @@ impl StreamFanout {
         if let Some(known) = self.memory.endpoints(tenant, now) {
             return Ok(known);
         }
-        let endpoints = store::list(&self.store, tenant).await?;
+        let endpoints = store::list(&self.base.store, tenant).await?;
         self.memory.keep_endpoints(tenant, endpoints.clone(), now);
         Ok(endpoints)
     }

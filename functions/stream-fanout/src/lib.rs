@@ -10,15 +10,16 @@ mod memory;
 mod posts;
 mod push;
 mod reconcile;
+mod retiring;
 mod upkeep;
 
 use std::sync::Arc;
 
 use agent_management::clock::Clock;
 use agent_management::connection::post::Sockets;
-use agent_management::dynamo::Store;
 use agent_management::error::Error;
 use agent_management::queue::Queue;
+use agent_management::usecase::Base;
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ use crate::memory::Memory;
 /// The function with what it depends on, and what it remembers between invocations.
 #[derive(Debug, Clone)]
 pub struct StreamFanout {
-    store: Store,
+    base: Base,
     sockets: Sockets,
     queues: Queues,
     clock: Clock,
@@ -48,8 +49,8 @@ pub struct Queues {
 }
 
 impl StreamFanout {
-    pub fn new(store: Store, sockets: Sockets, queues: Queues, clock: Clock) -> Self {
-        Self { store, sockets, queues, clock, memory: Arc::default() }
+    pub fn new(base: Base, sockets: Sockets, queues: Queues, clock: Clock) -> Self {
+        Self { base, sockets, queues, clock, memory: Arc::default() }
     }
 
     /// Answers either trigger: a batch of the stream, or the schedule.
@@ -60,7 +61,7 @@ impl StreamFanout {
     pub async fn handle(&self, event: Value) -> Result<Value, lambda_runtime::Error> {
         if event.get("Records").is_none() {
             let reconciled = self.reconcile().await?;
-            return Ok(serde_json::json!({"agents": reconciled.agents, "resynced": reconciled.resynced}));
+            return Ok(serde_json::to_value(reconciled)?);
         }
         let batch = StreamEvent::deserialize(event)?;
         Ok(serde_json::to_value(self.fan_out(batch).await)?)

@@ -53,7 +53,7 @@ impl StreamFanout {
         tail: &Tail,
         now: Timestamp,
     ) -> Result<()> {
-        let connections = store::list(&self.store, tenant).await?;
+        let connections = store::list(&self.base.store, tenant).await?;
         let connections: Vec<_> =
             connections.into_iter().filter(|connection| is_concerned(connection, now)).collect();
         if connections.is_empty() {
@@ -114,7 +114,7 @@ impl Push<'_> {
         let Some(connection) = self.withhold(connection).await? else {
             return Ok(());
         };
-        let (store, sockets) = (&self.fanout.store, &self.fanout.sockets);
+        let (store, sockets) = (&self.fanout.base.store, &self.fanout.sockets);
         let Some(connection) = tell_lost(store, sockets, self.tenant, connection).await? else {
             return Ok(());
         };
@@ -127,7 +127,8 @@ impl Push<'_> {
         if live(&connection).count() == connection.subscriptions.len() {
             return Ok(Some(connection));
         }
-        store::update(&self.fanout.store, self.tenant, connection, |now| Some(self.with_marks(now))).await
+        store::update(&self.fanout.base.store, self.tenant, connection, |now| Some(self.with_marks(now)))
+            .await
     }
 
     fn with_marks(&self, connection: &Connection) -> Connection {
@@ -188,7 +189,7 @@ impl Push<'_> {
             Posted::Gone => self.forget(connection).await.map(|()| false),
             Posted::Dropped => {
                 let number = event.safe_number.min(event.announced.seq - 1);
-                let lost = store::update(&self.fanout.store, self.tenant, connection.clone(), |now| {
+                let lost = store::update(&self.fanout.base.store, self.tenant, connection.clone(), |now| {
                     Some(now.clone().with_all_lost(number))
                 });
                 lost.await.map(|_| false)
@@ -201,6 +202,6 @@ impl Push<'_> {
     }
 
     async fn forget(&self, connection: &Connection) -> Result<()> {
-        store::delete(&self.fanout.store, self.tenant, &connection.id).await
+        store::delete(&self.fanout.base.store, self.tenant, &connection.id).await
     }
 }

@@ -10,6 +10,7 @@ use agent_management::event::{self, resynced};
 use agent_management::id::{AgentId, TenantId};
 use agent_management::tenant;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::StreamFanout;
 
@@ -21,12 +22,14 @@ const LOOKED_AT_FOR_S: i64 = 3 * 24 * 3_600;
 const PAGE: u32 = 100;
 
 /// What a run did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reconciled {
     /// Agents whose last change was looked at.
     pub agents: usize,
     /// Those that were announced.
     pub resynced: usize,
+    /// Those that were told that their model retires.
+    pub told: usize,
 }
 
 impl StreamFanout {
@@ -37,14 +40,24 @@ impl StreamFanout {
     /// As the database's.
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let mut done = Reconciled::default();
-        for shard in tenant::shards_at(self.clock.now()) {
+        for (step, shard) in tenant::shards_at(self.clock.now()).enumerate() {
             let mut after: Option<String> = None;
             loop {
-                let page = tenant::store::list_shard(&self.store, shard, after.as_deref()).await?;
+                let page = tenant::store::list_shard(&self.base.store, shard, after.as_deref()).await?;
                 for tenant in &page.items {
                     // One tenant's trouble is not the others'.
                     if let Err(error) = self.reconcile_tenant(tenant, &mut done).await {
                         tracing::error!(%error, cause = crate::cause(&error), "a tenant was not reconciled");
+                    }
+                    // A catalogue changes once in a while: each hour looks at one shard.
+                    if step > 0 {
+                        continue;
+                    }
+                    match self.tell_retiring(tenant).await {
+                        Ok(told) => done.told += told,
+                        Err(error) => {
+                            tracing::error!(%error, cause = crate::cause(&error), "a tenant was not told");
+                        }
                     }
                 }
                 after = page.next_cursor;
@@ -60,15 +73,16 @@ impl StreamFanout {
     }
 
     async fn reconcile_tenant(&self, tenant: &TenantId, done: &mut Reconciled) -> Result<()> {
-        event::store::keep_last(&self.store, tenant, self.clock.now()).await?;
+        event::store::keep_last(&self.base.store, tenant, self.clock.now()).await?;
         let mut after: Option<String> = None;
         loop {
-            let page = store::list(&self.store, tenant, Order::OldestFirst, after.as_deref(), PAGE).await?;
+            let page =
+                store::list(&self.base.store, tenant, Order::OldestFirst, after.as_deref(), PAGE).await?;
             let now = self.clock.now();
             let settled: Vec<(AgentId, u64)> =
                 page.items.iter().filter_map(|row| settled(row, now)).collect();
             done.agents += settled.len();
-            for (id, rev) in audit::missing(&self.store, tenant, &settled).await? {
+            for (id, rev) in audit::missing(&self.base.store, tenant, &settled).await? {
                 match self.resync(tenant, &id, rev).await {
                     Ok(is_resynced) => done.resynced += usize::from(is_resynced),
                     Err(error) => {
@@ -85,7 +99,7 @@ impl StreamFanout {
 
     /// Announces an agent that is still at `rev`. A later change brings its own event.
     async fn resync(&self, tenant: &TenantId, id: &AgentId, rev: u64) -> Result<bool> {
-        match store::get(&self.store, tenant, id).await {
+        match store::get(&self.base.store, tenant, id).await {
             Ok(stored) if stored.agent.rev == rev => {
                 self.repair_live(tenant, &stored.agent).await?;
                 self.announce_missing(tenant, resynced(&stored.agent)).await?;

@@ -161,9 +161,7 @@ pub async fn measure_fanout() -> Result<(), String> {
     let host = Host::new(Parts::kept_in(folder.path(), Clock::system())?).await?;
     let tenant = "bench".parse().map_err(|_| "a tenant")?;
     let overrides = [(agent_management::tier::LimitName::Agents, None)].into();
-    agent_management::tenant::store::put_entitlements(&host.store, &tenant, "enterprise", &overrides)
-        .await
-        .map_err(|error| error.to_string())?;
+    host.entitle(&tenant, "enterprise", &overrides).await.map_err(|error| error.to_string())?;
     let token = host.issuer.token(&TokenRequest::for_tenant("bench"), host.clock.now());
     for _ in 0..FANNED_OUT {
         let request = http::Request::post("/v1/agents")

@@ -9,7 +9,6 @@ use agent_management::http::problem::{Problem, ProblemCode};
 use agent_management::http::{BasePath, JSON, PROBLEM_JSON};
 use agent_management::id::{InvalidId, TenantId, UserId};
 use agent_management::json;
-use agent_management::tenant;
 use agent_management::tier::Overrides;
 use agent_management::violation::Violation;
 use bytes::Bytes;
@@ -137,8 +136,7 @@ async fn set_tier(host: &Host, tenant: &str, body: &[u8]) -> Result<Value> {
         let violation = Violation::new("/tier", "unknown_tier", "the tier file has no such tier");
         return Err(Error::Invalid(vec![violation]));
     }
-    let written =
-        tenant::store::put_entitlements(&host.store, &tenant, &request.tier, &request.overrides).await?;
+    let written = host.entitle(&tenant, &request.tier, &request.overrides).await?;
     host.gateway.forget(&tenant);
     Ok(json!({"tenant": tenant, "tier": written.tier, "overrides": written.overrides}))
 }

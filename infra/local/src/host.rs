@@ -4,16 +4,23 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent_management::agent::Stamp;
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
+use agent_management::error::{Error, Result};
 use agent_management::http::cors::Cors;
-use agent_management::tier::Tiers;
+use agent_management::id::TenantId;
+use agent_management::template::public::PublicTemplates;
+use agent_management::tenant;
+use agent_management::tier::{Entitlements, Overrides, Tiers};
+use agent_management::usecase::Base;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use search_indexer::SearchIndexer;
 use serde_json::Value;
 use stream_fanout::StreamFanout;
+use templates::Templates;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
@@ -30,7 +37,8 @@ use crate::table::{self, Engine};
 /// The mapping of the stream to `stream-fanout`, as the template has it.
 pub const FANOUT: StreamSettings = StreamSettings {
     name: "stream-fanout",
-    batch_size: 100,
+    // A creation is two records: the head, and the tenant's record that counts it.
+    batch_size: 200,
     maximum_retry_attempts: 1_000,
     maximum_record_age: Duration::from_hours(12),
     bisect_batch_on_function_error: true,
@@ -38,7 +46,8 @@ pub const FANOUT: StreamSettings = StreamSettings {
 };
 
 /// The mapping of the stream to `search-indexer`, as the template has it.
-pub const INDEXER: StreamSettings = StreamSettings { name: "search-indexer", filter: is_agent, ..FANOUT };
+pub const INDEXER: StreamSettings =
+    StreamSettings { name: "search-indexer", batch_size: 100, filter: is_agent, ..FANOUT };
 
 /// What a host is made of.
 #[derive(Debug)]
@@ -57,6 +66,9 @@ pub struct Parts {
     pub clock: Clock,
     pub cors: Cors,
 }
+
+/// Who entitles tenants.
+const OPERATOR: &str = "operator";
 
 impl Parts {
     /// With nothing kept but what the engine keeps.
@@ -118,6 +130,22 @@ pub struct Host {
 }
 
 impl Host {
+    /// Entitles a tenant to a tier and limits of its own, as its operator does, and lets the authorizer's cache
+    /// forget what it was entitled to.
+    ///
+    /// # Errors
+    /// As the database's.
+    pub async fn entitle(
+        &self,
+        tenant: &TenantId,
+        tier: &str,
+        overrides: &Overrides,
+    ) -> Result<Entitlements> {
+        let by = OPERATOR.parse().map_err(|_| Error::internal("the operator has no name"))?;
+        let by = Stamp { at: self.clock.now(), by };
+        tenant::store::put_entitlements(&self.store, tenant, tier, overrides, &by).await
+    }
+
     /// # Errors
     /// A bad tier file, as text.
     pub async fn new(parts: Parts) -> Result<Self, String> {
@@ -143,8 +171,11 @@ impl Host {
             tenant_claim: "tenant".to_owned(),
             keys: KeySource::Inline(issuer.key_set()),
         };
+        let base = |function| Base::new(store(function), Arc::clone(&tiers));
+        let public = PublicTemplates::embedded().map_err(|error| error.to_string())?;
         let functions = Functions {
-            agents: Agents::new(store("agents"), Arc::clone(&tiers), clock.clone(), cors.clone()),
+            templates: Templates::new(base("templates"), Arc::new(public), clock.clone(), cors.clone()),
+            agents: Agents::new(base("agents"), clock.clone(), cors.clone()),
             authorizer: Authorizer::new(settings, store("authorizer"), embedded()?, clock.clone()).await,
             webhooks: Webhooks::new(store("webhooks"), Arc::clone(&tiers), clock.clone(), cors.clone()),
             websocket: WebSocket::new(
@@ -160,7 +191,7 @@ impl Host {
             parked: queue("stream-fanout", PARKED),
         };
         let stream_fanout =
-            StreamFanout::new(store("stream-fanout"), sockets("stream-fanout"), sending, clock.clone());
+            StreamFanout::new(base("stream-fanout"), sockets("stream-fanout"), sending, clock.clone());
         let function = stream_fanout.clone();
         let function = Function::new(move |event: Value| {
             let function = function.clone();
@@ -193,8 +224,9 @@ impl Host {
     }
 }
 
-/// The mapping's filter as Lambda has it: heads of agents, and approvals.
-pub const FANOUT_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval"]}}}}"#;
+/// The mapping's filter as Lambda has it: heads of agents and templates, approvals, and tenants' records.
+pub const FANOUT_PATTERN: &str =
+    r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval", "template", "tenant"]}}}}"#;
 
 /// The filter of the other mapping: heads of agents.
 pub const INDEXER_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}"#;
@@ -207,5 +239,5 @@ fn is_agent(record: &Value) -> bool {
 /// What [`FANOUT_PATTERN`] lets through.
 fn is_announced(record: &Value) -> bool {
     let entity = &record["dynamodb"]["NewImage"]["entity"]["S"];
-    entity == "agent" || entity == "approval"
+    ["agent", "approval", "template", "tenant"].iter().any(|announced| entity == *announced)
 }

@@ -198,7 +198,7 @@ async fn entitle_demo_tenants(host: &Host) -> agent_management::error::Result<()
         };
         let record = tenant::store::get(&host.store, &demo).await?;
         if record.and_then(|record| record.entitlements).is_none() {
-            tenant::store::put_entitlements(&host.store, &demo, &tier.name, &Overrides::new()).await?;
+            host.entitle(&demo, &tier.name, &Overrides::new()).await?;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::{Agent, AgentView, Content, NewAgent, Stamp, Status, TransferDocument
 use crate::error::{Error, Result};
 use crate::id::{AliasName, UserId};
 use crate::json;
-use crate::patch::Patch;
+use crate::patch::{self, Patch};
 use crate::violation::Violation;
 
 /// The members that clients write. All others are the service's.
@@ -23,50 +23,11 @@ const CONTENT_FIELDS: [&str; 5] = ["name", "description", "tags", "metadata", "c
 /// to content of a wrong shape; [`Error::Conflict`] when one of its tests fails.
 pub fn patched(agent: &Agent, patch: &Patch) -> Result<Option<Content>> {
     refuse_archived(agent)?;
-    let document = match patch {
-        Patch::Merge(members) => merged(agent, members)?,
-        Patch::Operations(_) => operated(agent, patch)?,
-    };
+    let view =
+        serde_json::to_value(AgentView::from(agent)).map_err(|_| Error::internal("an agent is no JSON"))?;
+    let document = patch::written(patch, view, &CONTENT_FIELDS, show_empty_lists)?;
     let content = Content::read(document)?;
     Ok((content != agent.content).then_some(content))
-}
-
-fn merged(agent: &Agent, patch: &Value) -> Result<Value> {
-    let Some(members) = patch.as_object() else {
-        return Err(Error::Invalid(vec![Violation::new(
-            "",
-            "wrong_type",
-            "a merge patch of an agent is an object",
-        )]));
-    };
-    let owned: Vec<_> = members.keys().filter(|name| !CONTENT_FIELDS.contains(&name.as_str())).collect();
-    if !owned.is_empty() {
-        return Err(Error::Invalid(Violation::unknown_members(owned)));
-    }
-    let mut document = Value::Object(content_members(&agent.content)?);
-    json_patch::merge(&mut document, patch);
-    Ok(document)
-}
-
-/// JSON Patch sees the whole agent, so that it can test `/rev`; what it makes of the members that
-/// only the service writes must be what they were.
-fn operated(agent: &Agent, patch: &Patch) -> Result<Value> {
-    let before =
-        serde_json::to_value(AgentView::from(agent)).map_err(|_| Error::internal("an agent is no JSON"))?;
-    let mut after = before.clone();
-    show_empty_lists(&mut after);
-    patch.apply(&mut after)?;
-    let (Value::Object(before), Value::Object(mut after)) = (before, after) else {
-        return Err(Error::Invalid(vec![Violation::new("", "wrong_type", "the agent must stay an object")]));
-    };
-    let mut touched = Vec::new();
-    for (name, value) in &before {
-        if !CONTENT_FIELDS.contains(&name.as_str()) && after.remove(name).as_ref() != Some(value) {
-            let detail = "only the service writes this member";
-            touched.push(Violation::new(format!("/{name}"), "read_only", detail));
-        }
-    }
-    if touched.is_empty() { Ok(Value::Object(after)) } else { Err(Error::Invalid(touched)) }
 }
 
 /// Puts in the lists that an agent's JSON leaves out while they are empty, so that a patch can add to

@@ -15,7 +15,7 @@ use crate::json::{read, remove, replace};
 use crate::violation::{Violation, in_order_of_fixes, pointer_segment};
 
 /// The greatest content in bytes of JSON, so that a head stays within DynamoDB's 400 KB.
-const CONTENT_MAX_BYTES: usize = 340 * 1024;
+pub(crate) const CONTENT_MAX_BYTES: usize = 340 * 1024;
 /// The most violations that one answer lists.
 const VIOLATIONS_MAX: usize = 100;
 /// An agent's tags.
@@ -23,7 +23,7 @@ const TAGS_MAX: usize = 16;
 /// The most items that one fix removes; who sent more has to look anyway.
 const REMOVALS_MAX: u64 = 1_000;
 /// How deep content may nest: what is stored must be readable again.
-const CONTENT_MAX_DEPTH: usize = 64;
+pub(crate) const CONTENT_MAX_DEPTH: usize = 64;
 /// An agent's name, in characters.
 pub(super) const NAME_MAX: u64 = 200;
 
@@ -107,10 +107,7 @@ impl Content {
         if !self.name.is_empty() && self.name.trim().is_empty() {
             found.push(Violation::new("/name", "blank", "must not be only spaces"));
         }
-        // Of a list that is too long itself, its items are not judged.
-        if self.tags.len() <= TAGS_MAX {
-            found.extend(self.tag_violations());
-        }
+        found.extend(tag_violations(&self.tags));
         found.extend(self.metadata_violations());
         found.extend(self.config.repeated_names());
         let bytes = serde_json::to_vec(self).map_or(0, |json| json.len());
@@ -120,29 +117,6 @@ impl Content {
         }
         found.truncate(VIOLATIONS_MAX);
         in_order_of_fixes(found)
-    }
-
-    /// Last first, so that the fixes apply in the order in which they are listed.
-    fn tag_violations(&self) -> Vec<Violation> {
-        let mut found: Vec<_> = self
-            .tags
-            .iter()
-            .enumerate()
-            .filter_map(|(index, tag)| {
-                let pointer = format!("/tags/{index}");
-                let fix = remove(&pointer);
-                if self.tags[..index].contains(tag) {
-                    return Some(
-                        Violation::new(pointer, "duplicate", "the tag is already there").mended_by(fix),
-                    );
-                }
-                let is_good = (1..=64).contains(&tag.chars().count());
-                (!is_good)
-                    .then(|| Violation::new(pointer, "length", "must have 1 to 64 characters").mended_by(fix))
-            })
-            .collect();
-        found.reverse();
-        found
     }
 
     fn metadata_violations(&self) -> Vec<Violation> {
@@ -186,7 +160,31 @@ impl NewAgent {
     }
 }
 
-fn depth(value: &Value) -> usize {
+/// What is wrong with tags, the last first, so that the fixes apply in the order in which they are listed. Of
+/// a list that is too long itself, its items are not judged.
+pub(crate) fn tag_violations(tags: &[String]) -> Vec<Violation> {
+    if tags.len() > TAGS_MAX {
+        return Vec::new();
+    }
+    let mut found: Vec<_> = tags
+        .iter()
+        .enumerate()
+        .filter_map(|(index, tag)| {
+            let pointer = format!("/tags/{index}");
+            let fix = remove(&pointer);
+            if tags[..index].contains(tag) {
+                return Some(Violation::new(pointer, "duplicate", "the tag is already there").mended_by(fix));
+            }
+            let is_good = (1..=64).contains(&tag.chars().count());
+            (!is_good)
+                .then(|| Violation::new(pointer, "length", "must have 1 to 64 characters").mended_by(fix))
+        })
+        .collect();
+    found.reverse();
+    found
+}
+
+pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
@@ -194,7 +192,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn bad_key() -> Violation {
+pub(crate) fn bad_key() -> Violation {
     let detail = "must be 1 to 128 characters of A-Z a-z 0-9 . _ - beginning with a letter or digit";
     Violation::new("/key", "key_format", detail)
 }

@@ -16,11 +16,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub(crate) use content::broken;
 pub use content::{AgentDocument, Content, DuplicateDocument, NewAgent, TransferDocument};
+pub(crate) use content::{CONTENT_MAX_BYTES, CONTENT_MAX_DEPTH, bad_key, broken, depth, tag_violations};
 pub use view::{AgentView, FIELDS, Fields, SUMMARY_FIELDS, Summary};
 
-use crate::id::{AgentId, AgentKey, AliasName, TenantId, UserId, digest};
+pub use crate::creation::{Creation, Repetition, Request};
+use crate::id::{AgentId, AgentKey, AliasName, TenantId, UserId};
+
+use crate::template::TemplateLink;
+use crate::tier::Retirement;
 
 use self::alias::Alias;
 use self::version::{Published, Versions};
@@ -42,6 +46,10 @@ pub struct Agent {
     /// Those of them that `live` leads to or has led to.
     pub led: Versions,
     pub aliases: BTreeMap<AliasName, Alias>,
+    /// The template that it was made from.
+    pub template: Option<TemplateLink>,
+    /// That its model retires, as far as it has been told.
+    pub retiring: Option<Retirement>,
     pub created: Stamp,
     pub updated: Stamp,
 }
@@ -107,77 +115,20 @@ impl Head {
         }
     }
 
+    /// What is left of the agent, if it is deleted.
+    pub fn tombstone(&self) -> Option<&Tombstone> {
+        match self {
+            Self::Live(_) => None,
+            Self::Deleted(tombstone) => Some(tombstone),
+        }
+    }
+
     pub fn rev(&self) -> u64 {
         match self {
             Self::Live(agent) => agent.rev,
             Self::Deleted(tombstone) => tombstone.rev,
         }
     }
-}
-
-/// The request that created an agent, as its head remembers it: eight bytes for the key under
-/// which the request came and eight for what it said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Creation {
-    pub under: [u8; 8],
-    pub said: [u8; 8],
-}
-
-/// How a creation relates to the one that a head remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repetition {
-    /// The same request once more.
-    Replay,
-    /// The same Idempotency-Key with another request.
-    Reuse,
-    /// Another request altogether.
-    Unrelated,
-}
-
-impl Creation {
-    /// The bytes by which a head's ring of operations knows the request.
-    pub fn operation(self) -> [u8; 8] {
-        self.under
-    }
-
-    /// Without an Idempotency-Key, no other request is this one.
-    pub fn new(caller: &UserId, request: &Request<'_>, now: Timestamp) -> Self {
-        let nonce = request.idempotency_key.map_or_else(|| AgentId::generate(now).to_string(), str::to_owned);
-        let half = |parts: &[&str]| {
-            let hash = digest(parts);
-            std::array::from_fn(|index| hash[index])
-        };
-        Self { under: half(&[caller.as_str(), request.route, &nonce]), said: half(&[request.said]) }
-    }
-
-    pub fn compare(self, earlier: Self) -> Repetition {
-        if self.under != earlier.under {
-            Repetition::Unrelated
-        } else if self.said == earlier.said {
-            Repetition::Replay
-        } else {
-            Repetition::Reuse
-        }
-    }
-
-    pub fn to_bytes(self) -> [u8; 16] {
-        let [under, said] = [self.under, self.said];
-        std::array::from_fn(|index| if index < 8 { under[index] } else { said[index - 8] })
-    }
-
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (under, said) = bytes.split_at_checked(8)?;
-        Some(Self { under: under.try_into().ok()?, said: said.try_into().ok()? })
-    }
-}
-
-/// A request that creates an agent, as far as its repetition is concerned.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    pub route: &'a str,
-    pub idempotency_key: Option<&'a str>,
-    /// Everything that the request says.
-    pub said: &'a str,
 }
 
 /// The id that a creation gets: the `key`'s own where there is one, else one that the
@@ -217,6 +168,8 @@ impl Agent {
             versions: Versions::default(),
             led: Versions::default(),
             aliases: BTreeMap::new(),
+            template: None,
+            retiring: None,
             created: stamp.clone(),
             updated: stamp,
         }

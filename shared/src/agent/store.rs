@@ -4,25 +4,20 @@
 
 mod head;
 mod list;
-mod operations;
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use jiff::Timestamp;
 
-use super::{Agent, Creation, Head};
-use crate::dynamo::transact::{self, Outcome, Patience, is_conflict};
-use crate::dynamo::{Change, Item, Store, built, change, keys, number};
+use super::{Agent, Creation, Head, Stamp};
+use crate::dynamo::head::{self as heads, Inserted, Move, Moved};
+use crate::dynamo::{Item, Store, built, keys};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, TenantId, UserId};
-use crate::tenant::{self, Tenant};
-use crate::tier::Entitlements;
+use crate::tenant::{self, Counted, Tenant};
 
-pub use head::Memory;
-pub use list::{Order, list};
-pub use operations::Operation;
+pub use crate::dynamo::head::{Memory, Operation};
+pub use crate::tenant::Assumed;
+pub use list::{Order, candidates, list};
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -46,13 +41,6 @@ pub enum Written {
     Refused(Tenant),
 }
 
-/// What a write that counts an agent in assumes of the tenant.
-#[derive(Debug, Clone, Copy)]
-pub struct Assumed<'a> {
-    pub entitlements: &'a Entitlements,
-    pub agents_max: Option<u64>,
-}
-
 /// An agent as it was read: what a change is made from and conditional on.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -63,7 +51,7 @@ pub struct Stored {
 impl Stored {
     /// Whether the head remembers the operation: then its effect is part of what was read.
     pub fn remembers(&self, operation: Operation) -> bool {
-        self.memory.operations.contains(operation)
+        self.memory.contains(operation)
     }
 }
 
@@ -80,27 +68,15 @@ pub async fn insert(
     over: Option<u64>,
     assumed: Assumed<'_>,
 ) -> Result<Insertion> {
-    let mut item = head::item(tenant, agent)?;
-    item.insert(head::CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
-    let put = Put::builder().table_name(&store.table).set_item(Some(item));
-    let put = match over {
-        None => put.condition_expression("attribute_not_exists(PK)"),
-        Some(rev) => put
-            .condition_expression("attribute_exists(deleted_at) AND rev = :rev")
-            .expression_attribute_values(":rev", number(rev)),
-    };
-    let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let count = tenant::store::count_agent(store, tenant, assumed.entitlements, assumed.agents_max)?;
-    let actions = vec![TransactWriteItem::builder().put(built(put.build())?).build(), count];
-    let Outcome::Refused(mut refused) = transact::write(store, actions).await? else {
-        return Ok(Insertion::Done);
-    };
-    // The head first: a replay is recognised before the quota is judged.
-    if let Some(item) = refused.first_mut().and_then(Option::take) {
-        let creation = head::memory(&item).creation;
-        return Ok(Insertion::Exists(head::parse(item)?, creation));
+    let count = tenant::store::count(store, tenant, Counted::Agents, assumed, &agent.updated)?;
+    match heads::insert(store, head::item(tenant, agent)?, creation, over, count).await? {
+        Inserted::Done => Ok(Insertion::Done),
+        Inserted::Exists(item) => {
+            let creation = Memory::of(&item).creation;
+            Ok(Insertion::Exists(head::parse(item)?, creation))
+        }
+        Inserted::OtherRefused(record) => tenant::store::parse(record).map(Insertion::Refused),
     }
-    refused_tenant(&mut refused).map(Insertion::Refused)
 }
 
 /// An agent that is not deleted, read consistently.
@@ -136,7 +112,7 @@ pub async fn get_with_tenant(
         }
     }
     let item = head.ok_or(Error::NotFound("agent"))?;
-    let memory = head::memory(&item);
+    let memory = Memory::of(&item);
     match head::parse(item)? {
         Head::Live(agent) => Ok((Stored { agent: *agent, memory }, record)),
         Head::Deleted(_) => Err(Error::NotFound("agent")),
@@ -151,7 +127,7 @@ pub async fn get_head(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<
     let Some(item) = store.get(&keys::agent_head(tenant, id)).await? else {
         return Ok(None);
     };
-    let memory = head::memory(&item);
+    let memory = Memory::of(&item);
     Ok(Some((head::parse(item)?, memory)))
 }
 
@@ -190,12 +166,14 @@ pub async fn update(
 ) -> Result<Written> {
     let was_counted = stored.agent.status.is_counted();
     let count = match (was_counted, after.status.is_counted()) {
-        (true, false) => tenant::store::release_agent(store, tenant)?,
-        (false, true) => tenant::store::count_agent(store, tenant, assumed.entitlements, assumed.agents_max)?,
+        (true, false) => tenant::store::release(store, tenant, Counted::Agents, &after.updated)?,
+        (false, true) => tenant::store::count(store, tenant, Counted::Agents, assumed, &after.updated)?,
         (true, true) | (false, false) => {
-            let change = difference(tenant, stored, after, operation)?;
-            let key = keys::agent_head(tenant, &after.id);
-            return update_alone(store, &key, change, stored.agent.rev, operation).await;
+            let moved = heads::update(store, difference(tenant, stored, after, operation)?).await?;
+            return match written(moved)? {
+                Together::Written(written) => Ok(written),
+                Together::OtherRefused(_) => Err(Error::internal("a single write had another beside it")),
+            };
         }
     };
     match update_with(store, tenant, stored, after, operation, count).await? {
@@ -225,68 +203,36 @@ pub async fn update_with(
     operation: Operation,
     other: TransactWriteItem,
 ) -> Result<Together> {
-    let change = difference(tenant, stored, after, operation)?;
-    let update = Update::builder()
-        .table_name(&store.table)
-        .set_key(Some(keys::agent_head(tenant, &after.id).to_item()))
-        .update_expression(change.expression)
-        .condition_expression("rev = :rev")
-        .set_expression_attribute_names(Some(change.names))
-        .set_expression_attribute_values(Some(change.values))
-        .expression_attribute_values(":rev", number(stored.agent.rev))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let update = TransactWriteItem::builder().update(built(update.build())?).build();
-    let outcome = transact::write(store, vec![update, other]).await?;
-    let Outcome::Refused(mut refused) = outcome else {
-        return Ok(Together::Written(Written::Done));
-    };
-    // The head first: a replay is recognised before anything else is judged.
-    if let Some(item) = refused.first_mut().and_then(Option::take) {
-        return moved_on(item, operation).map(Together::Written);
-    }
-    let other = refused.get_mut(1).and_then(Option::take);
-    other
-        .map(Together::OtherRefused)
-        .ok_or_else(|| Error::internal("a transaction was refused for no reason"))
+    written(heads::update_with(store, difference(tenant, stored, after, operation)?, other).await?)
 }
 
-/// What the write changes of the head, the memory of the operation included.
-fn difference(tenant: &TenantId, stored: &Stored, after: &Agent, operation: Operation) -> Result<Change> {
-    let mut new = head::item(tenant, after)?;
-    let operations = stored.memory.operations.and(operation);
-    new.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
-    Ok(change(&head::item(tenant, &stored.agent)?, &new))
-}
-
-async fn update_alone(
-    store: &Store,
-    key: &keys::Key,
-    change: Change,
-    rev: u64,
+/// What the write changes of the head.
+fn difference<'a>(
+    tenant: &TenantId,
+    stored: &'a Stored,
+    after: &Agent,
     operation: Operation,
-) -> Result<Written> {
-    let update = store
-        .client
-        .update_item()
-        .table_name(&store.table)
-        .set_key(Some(key.to_item()))
-        .update_expression(change.expression)
-        .condition_expression("rev = :rev")
-        .set_expression_attribute_names(Some(change.names))
-        .set_expression_attribute_values(Some(change.values))
-        .expression_attribute_values(":rev", number(rev))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let mut patience = Patience::begin();
-    loop {
-        let Err(error) = update.clone().send().await else {
-            return Ok(Written::Done);
-        };
-        match error.as_service_error().and_then(refused_update) {
-            Some(item) => return moved_on(item, operation),
-            None if is_conflict(&error) => patience.wait().await?,
-            None => return Err(error.into()),
-        }
-    }
+) -> Result<Move<'a>> {
+    Ok(Move {
+        key: keys::agent_head(tenant, &after.id),
+        before: head::item(tenant, &stored.agent)?,
+        after: head::item(tenant, after)?,
+        memory: &stored.memory,
+        rev: stored.agent.rev,
+        operation,
+    })
+}
+
+fn written(moved: Moved) -> Result<Together> {
+    Ok(match moved {
+        Moved::Done => Together::Written(Written::Done),
+        Moved::Stale => Together::Written(Written::Stale),
+        Moved::OtherRefused(item) => Together::OtherRefused(item),
+        Moved::Landed(item) => Together::Written(match head::parse(item)? {
+            Head::Live(agent) => Written::Landed(agent),
+            Head::Deleted(_) => Written::Done,
+        }),
+    })
 }
 
 /// Makes the agent a tombstone one rev on, and counts it out if it was counted. Idempotent by
@@ -303,59 +249,12 @@ pub async fn delete(
     now: Timestamp,
 ) -> Result<Written> {
     let Stored { agent, memory } = stored;
-    let mut item = head::tombstone(tenant, agent, actor, now)?;
-    let operations = memory.operations.and(operation);
-    item.insert(head::OPERATIONS.to_owned(), AttributeValue::B(Blob::new(operations.as_bytes())));
-    if let Some(creation) = memory.creation {
-        item.insert(head::CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
-    }
-    let put = Put::builder()
-        .table_name(&store.table)
-        .set_item(Some(item))
-        .condition_expression("rev = :rev")
-        .expression_attribute_values(":rev", number(agent.rev))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let mut actions = vec![TransactWriteItem::builder().put(built(put.build())?).build()];
-    if agent.status.is_counted() {
-        actions.push(tenant::store::release_agent(store, tenant)?);
-    }
-    finish(transact::write(store, actions).await?, operation)
-}
-
-fn finish(outcome: Outcome, operation: Operation) -> Result<Written> {
-    let Outcome::Refused(mut refused) = outcome else {
-        return Ok(Written::Done);
-    };
-    match refused.first_mut().and_then(Option::take) {
-        Some(item) => moved_on(item, operation),
-        None => refused_tenant(&mut refused).map(Written::Refused),
-    }
-}
-
-/// The head is not at the rev that was read: because of this very operation, or of another.
-fn moved_on(item: Item, operation: Operation) -> Result<Written> {
-    if !head::memory(&item).operations.contains(operation) {
-        return Ok(Written::Stale);
-    }
-    match head::parse(item)? {
-        Head::Live(agent) => Ok(Written::Landed(agent)),
-        Head::Deleted(_) => Ok(Written::Done),
-    }
-}
-
-fn refused_update(error: &aws_sdk_dynamodb::operation::update_item::UpdateItemError) -> Option<Item> {
-    use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-    match error {
-        UpdateItemError::ConditionalCheckFailedException(refused) => {
-            Some(refused.item().cloned().unwrap_or_default())
-        }
-        _ => None,
-    }
-}
-
-fn refused_tenant(refused: &mut [Option<Item>]) -> Result<Tenant> {
-    match refused.get_mut(1).and_then(Option::take) {
-        Some(record) => tenant::store::parse(record),
-        None => Err(Error::internal("a transaction was refused for no reason")),
+    let tombstone = head::tombstone(tenant, agent, actor, now)?;
+    let by = Stamp { at: now, by: actor.clone() };
+    let release = agent.status.is_counted();
+    let release = release.then(|| tenant::store::release(store, tenant, Counted::Agents, &by)).transpose()?;
+    match written(heads::bury(store, tombstone, memory, agent.rev, operation, release).await?)? {
+        Together::Written(written) => Ok(written),
+        Together::OtherRefused(record) => tenant::store::parse(record).map(Written::Refused),
     }
 }

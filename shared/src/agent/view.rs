@@ -11,6 +11,8 @@ use super::config::{Config, ModelRef};
 use super::{Agent, Status};
 use crate::clock::rfc3339;
 use crate::error::{Error, Result};
+use crate::template::TemplateLink;
+use crate::tier::Retirement;
 
 /// An agent as `GET /v1/agents/{id}` answers it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -28,6 +30,10 @@ pub struct AgentView<'a> {
     pub config: &'a Config,
     /// By name. `live` is there once a version was published.
     pub aliases: BTreeMap<&'a str, AliasView<'a>>,
+    /// The template that it was made from.
+    pub template: Option<&'a TemplateLink>,
+    /// That its model retires, and what to use instead.
+    pub model_retiring: Option<&'a Retirement>,
     pub rev: u64,
     pub published_version: Option<u64>,
     /// Whether the draft is another than the version that was published last.
@@ -43,7 +49,7 @@ pub struct AgentView<'a> {
 }
 
 /// The members of an agent, which `fields` may name.
-pub const FIELDS: [&str; 21] = [
+pub const FIELDS: [&str; 23] = [
     "id",
     "key",
     "name",
@@ -55,6 +61,8 @@ pub const FIELDS: [&str; 21] = [
     "metadata",
     "config",
     "aliases",
+    "template",
+    "model_retiring",
     "rev",
     "published_version",
     "unpublished_changes",
@@ -91,6 +99,8 @@ impl<'a> From<&'a Agent> for AgentView<'a> {
                 .iter()
                 .map(|(name, alias)| (name.as_str(), AliasView::new(name, alias)))
                 .collect(),
+            template: agent.template.as_ref(),
+            model_retiring: agent.retiring.as_ref(),
             rev: agent.rev,
             published_version: agent.published_version(),
             unpublished_changes: agent.published_as().is_none(),

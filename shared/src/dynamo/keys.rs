@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Item, text};
 use crate::clock::rfc3339;
-use crate::id::{AgentId, ApprovalId, TenantId};
+use crate::id::{AgentId, ApprovalId, TemplateId, TenantId};
 use crate::search::{Kind, PREFIX_MIN, Term};
 
 pub const PK: &str = "PK";
@@ -65,14 +65,17 @@ pub fn agent_version(tenant: &TenantId, id: &AgentId, number: u64) -> Key {
     Key { sk: version_sort_key(number), ..agent_head(tenant, id) }
 }
 
+/// What the sort keys of versions begin with.
+pub const VERSION_PREFIX: &str = "V#";
+
 /// Sorts as the number does.
 pub fn version_sort_key(number: u64) -> String {
-    format!("V#{number:012}")
+    format!("{VERSION_PREFIX}{number:012}")
 }
 
 /// The number in a key of [`version_sort_key`].
 pub fn split_version(sort_key: &str) -> Option<u64> {
-    sort_key.strip_prefix("V#")?.parse().ok()
+    sort_key.strip_prefix(VERSION_PREFIX)?.parse().ok()
 }
 
 /// What an agent's change at `rev` was.
@@ -125,6 +128,38 @@ pub fn split_approvals(partition: &str) -> Option<TenantId> {
 
 pub fn approval(tenant: &TenantId, id: &ApprovalId) -> Key {
     Key { pk: approvals(tenant), sk: id.to_string() }
+}
+
+/// The head of a tenant's template.
+pub fn template_head(tenant: &TenantId, id: &TemplateId) -> Key {
+    Key { pk: format!("T#{tenant}#M#{id}"), sk: "#H".to_owned() }
+}
+
+/// The tenant and the id in a partition of [`template_head`].
+pub fn split_template_partition(partition: &str) -> Option<(TenantId, TemplateId)> {
+    let (tenant, id) = partition.strip_prefix("T#")?.split_once("#M#")?;
+    Some((tenant.parse().ok()?, id.parse().ok()?))
+}
+
+/// A snapshot of a template's draft.
+pub fn template_version(tenant: &TenantId, id: &TemplateId, number: u64) -> Key {
+    Key { sk: version_sort_key(number), ..template_head(tenant, id) }
+}
+
+/// The partition of GSI1 that lists a tenant's templates.
+pub fn templates_by_creation(tenant: &TenantId) -> String {
+    format!("T#{tenant}#ML")
+}
+
+/// A template's place in its tenant's list.
+pub fn template_by_creation(created: Timestamp, id: &TemplateId) -> String {
+    format!("{}#{id}", rfc3339(created))
+}
+
+/// The creation instant and the id in a key of [`template_by_creation`].
+pub fn split_template_by_creation(sort_key: &str) -> Option<(&str, TemplateId)> {
+    let (created, id) = sort_key.split_once('#')?;
+    Some((created, id.parse().ok()?))
 }
 
 /// The partition of GSI2 that has a shard of the tenants.

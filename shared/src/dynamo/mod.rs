@@ -1,6 +1,7 @@
 //! The one table. [`Store`] is the client and the table's name; each feature's `store.rs` says
 //! what it reads and writes. Keys are made in [`keys`] and nowhere else.
 
+pub mod head;
 pub mod keys;
 pub mod transact;
 

@@ -11,6 +11,7 @@ use crate::approval::ApprovalView;
 use crate::clock::rfc3339;
 use crate::diff::Difference;
 use crate::id::TenantId;
+use crate::template::TemplateView;
 
 /// The greatest body with its data, in bytes. A larger one is thin.
 const BODY_MAX_BYTES: usize = 20 * 1024;
@@ -66,6 +67,8 @@ pub fn body(tenant: &TenantId, seq: u64, change: &Change) -> EventBody {
     let data = change.after.as_ref().map(|after| match after {
         Resource::Agent(agent) => serde_json::to_value(AgentView::from(agent.as_ref())),
         Resource::Approval(approval) => serde_json::to_value(ApprovalView::new(approval, change.event.at)),
+        Resource::Template(template) => serde_json::to_value(TemplateView::private(template)),
+        Resource::Entitlements(view) => serde_json::to_value(view),
     });
     let Some(Ok(data)) = data else {
         return thin;

@@ -1,16 +1,19 @@
 //! From two images of a head to the event between them. The type follows from a fixed precedence:
-//! deleted, created, archived, restored, suspended, published, rolled back, alias changed, transferred,
-//! updated. `changed` tells the rest. An approval has two: it is asked for, and it is decided.
+//! deleted, created, archived, restored, suspended, published, rolled back, alias changed, transferred, model
+//! retiring, updated. `changed` tells the rest.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Event, EventType};
 use crate::agent::alias::heaviest;
 use crate::agent::{Agent, AgentView, Head, Status};
-use crate::approval::{Approval, Decision};
+use crate::approval::Approval;
 use crate::diff::{Difference, differences};
+use crate::entitlement::EntitledView;
 use crate::error::{Error, Result};
 use crate::id::{AgentId, AliasName};
+use crate::template::Template;
 
 /// The most pointers that an event lists. What has more names their common parents.
 pub const CHANGED_MAX: usize = 16;
@@ -35,6 +38,8 @@ pub struct Change {
 pub enum Resource {
     Agent(Box<Agent>),
     Approval(Box<Approval>),
+    Template(Box<Template>),
+    Entitlements(Box<EntitledView>),
 }
 
 /// The change from one image of an agent's head to the next; none if they are the same `rev`.
@@ -54,7 +59,10 @@ pub fn of_agent(id: &AgentId, before: Option<&Head>, after: &Head) -> Result<Opt
         }
     };
     let differences = match (live_before, after.agent()) {
-        (Some(before), Some(after)) => differences(&document(before)?, &document(after)?),
+        (Some(before), Some(after)) => {
+            let (before, after) = documents(&AgentView::from(before), &AgentView::from(after))?;
+            differences(&before, &after)
+        }
         (_, _) => Vec::new(),
     };
     let event = Event {
@@ -68,28 +76,6 @@ pub fn of_agent(id: &AgentId, before: Option<&Head>, after: &Head) -> Result<Opt
     };
     let after = after.agent().cloned().map(|agent| Resource::Agent(Box::new(agent)));
     Ok(Some(Change { event, after, differences }))
-}
-
-/// The change from one image of an approval to the next; none if they are the same `rev`.
-pub fn of_approval(before: Option<&Approval>, after: Approval) -> Option<Change> {
-    if before.is_some_and(|before| before.rev >= after.rev) {
-        return None;
-    }
-    let (kind, by) = match &after.decision {
-        Decision::Pending => (EventType::ApprovalRequested, &after.requested),
-        Decision::Accepted(by) => (EventType::ApprovalAccepted, by),
-        Decision::Rejected { by, .. } => (EventType::ApprovalRejected, by),
-    };
-    let event = Event {
-        entity: after.id.to_string(),
-        rev: after.rev,
-        kind,
-        at: by.at,
-        actor: by.by.clone(),
-        changed: Vec::new(),
-        tags: Vec::new(),
-    };
-    Some(Change { event, after: Some(Resource::Approval(Box::new(after))), differences: Vec::new() })
 }
 
 /// The event that stands for every change up to the agent's `rev` that went unannounced.
@@ -124,11 +110,18 @@ fn kind_of(before: &Agent, after: &Agent) -> EventType {
                 EventType::AgentAliasChanged
             } else if before.owner != after.owner {
                 EventType::AgentTransferred
+            } else if is_told_of_retirement(before, after) {
+                EventType::AgentModelRetiring
             } else {
                 EventType::AgentUpdated
             }
         }
     }
+}
+
+/// Whether all that is new is that the model retires.
+fn is_told_of_retirement(before: &Agent, after: &Agent) -> bool {
+    after.retiring.is_some() && before.retiring != after.retiring && before.content == after.content
 }
 
 /// Whether `live` leads to one version, and to a later one before.
@@ -141,9 +134,14 @@ fn is_rolled_back(before: &Agent, after: &Agent) -> bool {
     }
 }
 
-fn document(agent: &Agent) -> Result<Value> {
+/// Two views of a resource without what every change touches.
+pub(super) fn documents<V: Serialize>(before: &V, after: &V) -> Result<(Value, Value)> {
+    Ok((document(before)?, document(after)?))
+}
+
+fn document(view: &impl Serialize) -> Result<Value> {
     let mut document =
-        serde_json::to_value(AgentView::from(agent)).map_err(|_| Error::internal("an agent is no JSON"))?;
+        serde_json::to_value(view).map_err(|_| Error::internal("a resource has no form as JSON"))?;
     if let Some(members) = document.as_object_mut() {
         members.retain(|name, _| !ALWAYS.contains(&name.as_str()));
     }
@@ -151,7 +149,7 @@ fn document(agent: &Agent) -> Result<Value> {
 }
 
 /// The pointers of what differs, or of the parents of what differs if those are too many.
-fn pointers(differences: &[Difference]) -> Vec<String> {
+pub(super) fn pointers(differences: &[Difference]) -> Vec<String> {
     let mut pointers: Vec<String> =
         differences.iter().map(|difference| bounded(&difference.pointer).to_owned()).collect();
     pointers.dedup();
@@ -184,8 +182,13 @@ fn depth(pointer: &str) -> usize {
 
 fn tags(before: Option<&Agent>, after: Option<&Agent>) -> Vec<String> {
     let of = |agent: Option<&Agent>| agent.map(|agent| agent.content.tags.clone()).unwrap_or_default();
-    let mut tags = of(after);
-    tags.extend(of(before));
+    tags_of(of(before), of(after))
+}
+
+/// The tags on both sides of a change, each once.
+pub(super) fn tags_of(before: Vec<String>, after: Vec<String>) -> Vec<String> {
+    let mut tags = after;
+    tags.extend(before);
     let mut seen = std::collections::HashSet::new();
     tags.retain(|tag| seen.insert(tag.clone()));
     tags

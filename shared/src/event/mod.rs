@@ -4,6 +4,7 @@
 
 mod body;
 mod change;
+mod others;
 pub mod store;
 mod tail;
 
@@ -16,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use body::{AuditEntry, AuditValue, EventBody, EventsPage, LoggedEvent, body, logged};
-pub use change::{Change, Resource, audit_values, of_agent, of_approval, resynced};
+pub use change::{Change, Resource, audit_values, of_agent, resynced};
+pub use others::{of_approval, of_template, of_tenant};
 pub use tail::{REMEMBERED_MAX, SETTLED_AFTER, Tail};
 
 use crate::error::{Error, Result};
@@ -55,16 +57,33 @@ pub enum EventType {
     /// Changes up to this `rev` may have gone unannounced: read the agent.
     #[serde(rename = "agent.resynced")]
     AgentResynced,
+    /// The catalogue says now that the agent's model retires.
+    #[serde(rename = "agent.model_retiring")]
+    AgentModelRetiring,
     #[serde(rename = "approval.requested")]
     ApprovalRequested,
     #[serde(rename = "approval.accepted")]
     ApprovalAccepted,
     #[serde(rename = "approval.rejected")]
     ApprovalRejected,
+    #[serde(rename = "template.created")]
+    TemplateCreated,
+    #[serde(rename = "template.updated")]
+    TemplateUpdated,
+    #[serde(rename = "template.published")]
+    TemplatePublished,
+    #[serde(rename = "template.deleted")]
+    TemplateDeleted,
+    /// The tenant's tier or its own limits are others now.
+    #[serde(rename = "entitlements.changed")]
+    EntitlementsChanged,
+    /// 80 % of a limit are used, or all of it.
+    #[serde(rename = "entitlements.warning")]
+    EntitlementsWarning,
 }
 
 impl EventType {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::AgentCreated,
         Self::AgentUpdated,
         Self::AgentPublished,
@@ -76,9 +95,16 @@ impl EventType {
         Self::AgentTransferred,
         Self::AgentDeleted,
         Self::AgentResynced,
+        Self::AgentModelRetiring,
         Self::ApprovalRequested,
         Self::ApprovalAccepted,
         Self::ApprovalRejected,
+        Self::TemplateCreated,
+        Self::TemplateUpdated,
+        Self::TemplatePublished,
+        Self::TemplateDeleted,
+        Self::EntitlementsChanged,
+        Self::EntitlementsWarning,
     ];
 
     /// Their names, in the same order.
@@ -105,9 +131,16 @@ impl EventType {
             Self::AgentTransferred => "agent.transferred",
             Self::AgentDeleted => "agent.deleted",
             Self::AgentResynced => "agent.resynced",
+            Self::AgentModelRetiring => "agent.model_retiring",
             Self::ApprovalRequested => "approval.requested",
             Self::ApprovalAccepted => "approval.accepted",
             Self::ApprovalRejected => "approval.rejected",
+            Self::TemplateCreated => "template.created",
+            Self::TemplateUpdated => "template.updated",
+            Self::TemplatePublished => "template.published",
+            Self::TemplateDeleted => "template.deleted",
+            Self::EntitlementsChanged => "entitlements.changed",
+            Self::EntitlementsWarning => "entitlements.warning",
         }
     }
 }

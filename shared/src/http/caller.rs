@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::error::{Error, Result};
 use crate::id::{TenantId, UserId};
 use crate::tier::Entitlements;
 
@@ -71,6 +72,12 @@ pub struct Caller {
 impl Caller {
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.split(' ').any(|name| name == scope.as_str())
+    }
+
+    /// # Errors
+    /// [`Error::InsufficientScope`] without the scope.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        if self.has(scope) { Ok(()) } else { Err(Error::InsufficientScope(scope.as_str())) }
     }
 
     /// The caller as an authorizer's context.

@@ -1,13 +1,12 @@
 //! The documents of routes that are no feature's own: health, entitlements and verdicts.
 
-use std::collections::BTreeMap;
-
 use json_patch::PatchOperation;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::agent::config::ModelRef;
 use crate::agent::risk::{Risk, RiskClass};
-use crate::tier::{LimitName, Overrides};
+use crate::tier::CatalogueModel;
 use crate::violation::{PatchStep, Violation};
 
 /// Whether something answers: `ok`.
@@ -87,34 +86,18 @@ pub struct OfferedModel {
     pub tier: String,
     /// The model's context window, in tokens.
     pub context_tokens: u64,
+    /// The last day on which its provider serves it (`YYYY-MM-DD`); null while none is announced.
+    pub retires_on: Option<String>,
+    /// What to use instead of a model that retires.
+    pub fallback: Option<ModelRef>,
     /// Whether the caller's tier admits it.
     pub admitted: bool,
 }
 
-/// A tenant's tier and what it leads to.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct EntitlementsDocument {
-    pub tier: String,
-    pub custom_models: bool,
-    pub traffic_split: bool,
-    pub approvals: bool,
-    /// The limits in force; null means none.
-    pub limits: BTreeMap<LimitName, Option<u64>>,
-    pub overrides: Overrides,
-}
-
-/// How much of its limits a tenant uses.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct UsageDocument {
-    pub tier: String,
-    pub agents: Usage,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Usage {
-    pub used: u64,
-    /// Null means no limit.
-    pub limit: Option<u64>,
-    /// Whole percent, rounded down; null without a limit.
-    pub percent: Option<u64>,
+impl OfferedModel {
+    pub fn new(model: CatalogueModel, admitted: bool) -> Self {
+        let CatalogueModel { provider, id, tier, context_tokens, retires_on, fallback } = model;
+        let retires_on = retires_on.map(|day| day.to_string());
+        Self { provider, id, tier, context_tokens, retires_on, fallback, admitted }
+    }
 }

@@ -112,7 +112,7 @@ fn admit(call: &Call) -> Result<()> {
     if caller.expires_at <= call.now {
         return Err(Error::Unauthorized("The token has expired."));
     }
-    if caller.has(scope) { Ok(()) } else { Err(Error::InsufficientScope(scope.as_str())) }
+    caller.require(scope)
 }
 
 fn into_bytes(body: Body) -> Bytes {

@@ -3,7 +3,8 @@
 //!
 //! Invariant: only this folder and the functions' `routes` know status codes and headers.
 
-mod base_path;
+pub mod answer;
+pub mod base_path;
 mod call;
 pub mod caller;
 pub mod cors;

@@ -74,6 +74,7 @@ struct ProblemDocument {
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let name = match route.operation {
         Operation::Agents(operation) => format!("{operation:?}"),
+        Operation::Templates(operation) => format!("{operation:?}"),
         Operation::Webhooks(operation) => format!("{operation:?}"),
     };
     let mut described = json!({
@@ -104,6 +105,7 @@ fn path_parameters(route: &Route) -> impl Iterator<Item = Value> {
             "version" => json!({"type": "integer", "minimum": 1, "maximum": 999_999_999_999_u64}),
             "alias" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}),
             "approval_id" => json!({"type": "string", "pattern": "^apv_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
+            "template_id" => json!({"type": "string", "pattern": "^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
             "code" => json!({"type": "string", "enum": ProblemCode::ALL.map(ProblemCode::as_str)}),
             _ => json!({"type": "string", "minLength": 1, "maxLength": 128}),
         };

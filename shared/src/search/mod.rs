@@ -243,6 +243,7 @@ pub fn terms(agent: &Agent) -> BTreeSet<Term> {
         }
     }
     terms.extend(found.into_iter().map(|word| Term::new(Kind::Word, word)));
+    terms.extend(agent.template.iter().map(|link| Term::new(Kind::Template, link.id.as_str())));
     let uses = config.sub_agents.iter().chain(agent.aliases.values().flat_map(|alias| &alias.uses));
     for used in uses.filter(|used| used.id != agent.id) {
         let alias = used.alias.as_deref().unwrap_or("live");

@@ -14,7 +14,7 @@ use crate::agent::Summary;
 use crate::agent::config::ModelRef;
 use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
-use crate::id::{AgentId, AgentKey, TenantId};
+use crate::id::{AgentId, AgentKey, TemplateId, TenantId};
 use crate::page::Page;
 
 pub use find::{Found, Wanted, find};
@@ -295,12 +295,7 @@ pub async fn dependents(
         Some(alias) => Term::new(Kind::UsesAlias, format!("{id}/{alias}")),
         None => Term::new(Kind::Uses, id.as_str()),
     };
-    let places = of_term(store, tenant, &term, false, after, limit).await?;
-    let ids: Vec<AgentId> = places.all.iter().filter_map(|place| placed(place)).collect();
-    if ids.is_empty() {
-        return Ok(Page { items: Vec::new(), next_cursor: places.end });
-    }
-    let cards = cards(store, tenant, &ids).await?;
+    let page = cards_of(store, tenant, &term, after, limit).await?;
     let prefix = format!("{id}/");
     let dependent = |card: Card| {
         let aliases = card.terms.iter().filter(|term| term.kind == Kind::UsesAlias);
@@ -314,6 +309,55 @@ pub async fn dependents(
             aliases,
         }
     };
-    let items = cards.into_iter().filter(|card| card.terms.contains(&term)).map(dependent).collect();
+    Ok(Page { items: page.items.into_iter().map(dependent).collect(), next_cursor: page.next_cursor })
+}
+
+/// A page of the agents that were made from a template, the oldest first. `after` is the place that the page
+/// before ended with.
+///
+/// # Errors
+/// As the database's.
+pub async fn made_from(
+    store: &Store,
+    tenant: &TenantId,
+    template: &TemplateId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Summary>> {
+    let term = Term::new(Kind::Template, template.as_str());
+    let page = cards_of(store, tenant, &term, after, limit).await?;
+    let items = page.items.into_iter().map(|card| card.summary).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+/// A page of the agents whose index rows name a model (`provider/id`), as their own or as a fallback, the
+/// oldest first: candidates, of which the head knows.
+///
+/// # Errors
+/// As the database's.
+pub async fn with_model(
+    store: &Store,
+    tenant: &TenantId,
+    model: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<AgentId>> {
+    let places = of_term(store, tenant, &Term::new(Kind::Model, model), false, after, limit).await?;
+    let items = places.all.iter().filter_map(|place| placed(place)).collect();
+    Ok(Page { items, next_cursor: places.end })
+}
+
+/// A page of the cards that have a term, the oldest first.
+async fn cards_of(
+    store: &Store,
+    tenant: &TenantId,
+    term: &Term,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Card>> {
+    let places = of_term(store, tenant, term, false, after, limit).await?;
+    let ids: Vec<AgentId> = places.all.iter().filter_map(|place| placed(place)).collect();
+    let mut items = if ids.is_empty() { Vec::new() } else { cards(store, tenant, &ids).await? };
+    items.retain(|card| card.terms.contains(term));
     Ok(Page { items, next_cursor: places.end })
 }

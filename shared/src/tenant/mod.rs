@@ -4,18 +4,67 @@ pub mod store;
 
 use jiff::Timestamp;
 
-use crate::tier::Entitlements;
+use crate::id::UserId;
+use crate::tier::{Entitlements, LimitName, Limits};
 
 /// Into how many shards the tenants are spread, which schedules walk.
 pub const SHARDS: u8 = 16;
 
 /// A tenant's record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tenant {
+    /// Counts every change of the record, from 1; 0 of one that was never written.
+    pub rev: u64,
     /// Agents that are neither archived nor deleted.
     pub agents_used: u64,
+    /// Private templates that are not deleted.
+    pub templates_used: u64,
     /// None where nobody has ever set them: the lowest tier's.
     pub entitlements: Option<Entitlements>,
+    /// Who changed it last, and when; none of one that was never written.
+    pub updated: Option<(Timestamp, UserId)>,
+}
+
+/// What a tenant's record counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Agents,
+    Templates,
+}
+
+impl Counted {
+    pub const ALL: [Self; 2] = [Self::Agents, Self::Templates];
+
+    /// The limit that bounds it.
+    pub fn limit(self) -> LimitName {
+        match self {
+            Self::Agents => LimitName::Agents,
+            Self::Templates => LimitName::PrivateTemplates,
+        }
+    }
+}
+
+impl Tenant {
+    pub fn used(&self, counted: Counted) -> u64 {
+        match counted {
+            Counted::Agents => self.agents_used,
+            Counted::Templates => self.templates_used,
+        }
+    }
+}
+
+/// What a write that counts something in assumes of the tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Assumed<'a> {
+    pub entitlements: &'a Entitlements,
+    /// How much there may be of what is counted.
+    pub max: Option<u64>,
+}
+
+impl<'a> Assumed<'a> {
+    pub fn new(entitlements: &'a Entitlements, limits: &Limits<'_>, counted: Counted) -> Self {
+        Self { entitlements, max: limits.get(counted.limit()) }
+    }
 }
 
 /// Every shard once, in the order in which a schedule walks them: each hour begins with another one, so

@@ -6,11 +6,13 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::Deserialize;
 
-use super::Tenant;
+use super::{Assumed, Counted, Tenant};
+use crate::agent::Stamp;
+use crate::clock::rfc3339;
 use crate::dynamo::transact::{Patience, is_conflict};
 use crate::dynamo::{Item, Store, built, from_item, keys, number, text};
 use crate::error::{Error, Result};
-use crate::id::TenantId;
+use crate::id::{TenantId, UserId};
 use crate::page::Page;
 use crate::tier::{Entitlements, Overrides};
 
@@ -19,11 +21,25 @@ const ENTITY: &str = "tenant";
 #[derive(Debug, Deserialize)]
 struct TenantItem {
     #[serde(default)]
+    rev: u64,
+    #[serde(default)]
     used: u64,
+    #[serde(default)]
+    templates: u64,
     tier: Option<String>,
     /// JSON.
     overrides: Option<String>,
     entitlements_rev: Option<u64>,
+    updated_at: Option<String>,
+    updated_by: Option<UserId>,
+}
+
+/// The attribute that has the count.
+fn attribute(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Agents => "used",
+        Counted::Templates => "templates",
+    }
 }
 
 /// The tenant's record, read consistently; `None` before its first write.
@@ -72,6 +88,7 @@ pub async fn put_entitlements(
     tenant: &TenantId,
     tier: &str,
     overrides: &Overrides,
+    by: &Stamp,
 ) -> Result<Entitlements> {
     let index = keys::tenant_in_index(tenant);
     let overrides_json =
@@ -82,12 +99,14 @@ pub async fn put_entitlements(
         .table_name(&store.table)
         .set_key(Some(keys::tenant(tenant).to_item()))
         .update_expression(
-            "SET tier = :tier, overrides = :overrides, #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant \
-             ADD entitlements_rev :one",
+            "SET tier = :tier, overrides = :overrides, #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant, \
+             updated_at = :at, updated_by = :by ADD entitlements_rev :one, rev :one",
         )
         .expression_attribute_names("#entity", "entity")
         .expression_attribute_values(":tier", text(tier))
         .expression_attribute_values(":overrides", text(overrides_json))
+        .expression_attribute_values(":at", text(rfc3339(by.at)))
+        .expression_attribute_values(":by", text(by.by.as_str()))
         .expression_attribute_values(":entity", text(ENTITY))
         .expression_attribute_values(":shard", text(index.pk))
         .expression_attribute_values(":tenant", text(index.sk))
@@ -105,64 +124,93 @@ pub async fn put_entitlements(
     written.entitlements.ok_or_else(|| Error::internal("the entitlements just written are missing"))
 }
 
-/// The action that counts one agent more, on condition that the tenant has room for it and its
-/// entitlements are still those that were assumed.
+/// The action that counts one more, on condition that the tenant has room for it and its entitlements are
+/// still those that were assumed.
 ///
 /// # Errors
 /// [`Error::Internal`] if the SDK refuses the action.
-pub fn count_agent(
+pub fn count(
     store: &Store,
     tenant: &TenantId,
-    assumed: &Entitlements,
-    agents_max: Option<u64>,
+    counted: Counted,
+    assumed: Assumed<'_>,
+    by: &Stamp,
 ) -> Result<TransactWriteItem> {
     let index = keys::tenant_in_index(tenant);
-    let same_entitlements = match assumed.rev {
+    let same_entitlements = match assumed.entitlements.rev {
         0 => "attribute_not_exists(entitlements_rev)",
         _ => "entitlements_rev = :assumed",
     };
-    let room = match agents_max {
-        Some(0) => " AND used < :max",
-        Some(_) => " AND (attribute_not_exists(used) OR used < :max)",
+    let room = match assumed.max {
+        Some(0) => " AND #used < :max",
+        Some(_) => " AND (attribute_not_exists(#used) OR #used < :max)",
         None => "",
     };
     let mut update = Update::builder()
         .table_name(&store.table)
         .set_key(Some(keys::tenant(tenant).to_item()))
-        .update_expression("SET #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant ADD used :one")
+        .update_expression(
+            "SET #entity = :entity, GSI2PK = :shard, GSI2SK = :tenant, updated_at = :at, updated_by = :by \
+             ADD #used :one, rev :one",
+        )
         .condition_expression(format!("{same_entitlements}{room}"))
         .expression_attribute_names("#entity", "entity")
+        .expression_attribute_names("#used", attribute(counted))
         .expression_attribute_values(":entity", text(ENTITY))
         .expression_attribute_values(":shard", text(index.pk))
         .expression_attribute_values(":tenant", text(index.sk))
+        .expression_attribute_values(":at", text(rfc3339(by.at)))
+        .expression_attribute_values(":by", text(by.by.as_str()))
         .expression_attribute_values(":one", number(1))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    if assumed.rev > 0 {
-        update = update.expression_attribute_values(":assumed", number(assumed.rev));
+    if assumed.entitlements.rev > 0 {
+        update = update.expression_attribute_values(":assumed", number(assumed.entitlements.rev));
     }
-    if let Some(agents_max) = agents_max {
-        update = update.expression_attribute_values(":max", number(agents_max));
+    if let Some(max) = assumed.max {
+        update = update.expression_attribute_values(":max", number(max));
     }
     Ok(TransactWriteItem::builder().update(built(update.build())?).build())
 }
 
-/// The action that counts one agent less.
+/// The action that counts one less.
 ///
 /// # Errors
 /// [`Error::Internal`] if the SDK refuses the action.
-pub fn release_agent(store: &Store, tenant: &TenantId) -> Result<TransactWriteItem> {
+pub fn release(store: &Store, tenant: &TenantId, counted: Counted, by: &Stamp) -> Result<TransactWriteItem> {
     let update = Update::builder()
         .table_name(&store.table)
         .set_key(Some(keys::tenant(tenant).to_item()))
-        .update_expression("ADD used :minus_one")
-        .condition_expression("used > :zero")
+        .update_expression("SET updated_at = :at, updated_by = :by ADD #used :minus_one, rev :one")
+        .condition_expression("#used > :zero")
+        .expression_attribute_names("#used", attribute(counted))
+        .expression_attribute_values(":at", text(rfc3339(by.at)))
+        .expression_attribute_values(":by", text(by.by.as_str()))
+        .expression_attribute_values(":one", number(1))
         .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()))
         .expression_attribute_values(":zero", number(0));
     Ok(TransactWriteItem::builder().update(built(update.build())?).build())
 }
 
+/// What a stream's image says, if it is a tenant's record.
+///
+/// # Errors
+/// [`Error::Internal`] for one that can't be read.
+pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, Tenant)>> {
+    use serde_dynamo::AttributeValue::S;
+
+    if !matches!(image.get("entity"), Some(S(entity)) if entity == ENTITY) {
+        return Ok(None);
+    }
+    let tenant = match image.get(keys::GSI2_SK) {
+        Some(S(tenant)) => tenant.parse().ok(),
+        Some(_) | None => None,
+    };
+    let tenant = tenant.ok_or_else(|| Error::internal("an image has no tenant's key"))?;
+    Ok(Some((tenant, parse(image)?)))
+}
+
 /// Reads a record, as a query or a refused condition brings it.
-pub(crate) fn parse(item: Item) -> Result<Tenant> {
+pub(crate) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Tenant> {
     let item: TenantItem = from_item(item)?;
     let entitlements = match (item.tier, item.overrides, item.entitlements_rev) {
         (Some(tier), Some(overrides), Some(rev)) => {
@@ -172,5 +220,12 @@ pub(crate) fn parse(item: Item) -> Result<Tenant> {
         }
         (_, _, _) => None,
     };
-    Ok(Tenant { agents_used: item.used, entitlements })
+    let at = item.updated_at.and_then(|at| at.parse().ok());
+    Ok(Tenant {
+        rev: item.rev,
+        agents_used: item.used,
+        templates_used: item.templates,
+        entitlements,
+        updated: at.zip(item.updated_by),
+    })
 }

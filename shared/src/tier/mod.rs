@@ -3,14 +3,16 @@
 
 mod catalogue;
 mod check;
+mod needs;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::CatalogueModel;
-pub use check::{agents_violation, violations};
+pub use catalogue::{CatalogueModel, Retirement};
+pub use check::{count_violation, exceeded, violations};
+pub use needs::Needs;
 
 const TIERS: &str = include_str!("../../../infra/seeds/tiers.json");
 const MODELS: &str = include_str!("../../../infra/seeds/models.json");
@@ -123,8 +125,12 @@ pub enum BadTiers {
     Shrinking { tier: String, limit: LimitName },
     #[error("model {provider}/{id} names tier {tier}, which does not exist")]
     UnknownTier { provider: String, id: String, tier: String },
-    #[error("the lowest tier admits no model of the catalogue")]
+    #[error("the lowest tier admits no model of the catalogue that stays")]
     NoModel,
+    #[error(
+        "model {0}/{1} retires, and its fallback is none: it has to be a model that stays, of no higher tier"
+    )]
+    NoFallback(String, String),
 }
 
 #[derive(Deserialize)]
@@ -185,8 +191,12 @@ impl Tiers {
                 return Err(BadTiers::UnknownTier { provider, id, tier });
             }
         }
-        if !self.models.iter().any(|model| model.tier == lowest.name) {
+        if !self.models.iter().any(|model| model.tier == lowest.name && model.retires_on.is_none()) {
             return Err(BadTiers::NoModel);
+        }
+        let bad = self.models.iter().find(|model| !self.has_good_fallback(model));
+        if let Some(model) = bad {
+            return Err(BadTiers::NoFallback(model.provider.clone(), model.id.clone()));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod client;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_management::agent::store::{self as agents, Assumed, Operation};
@@ -17,6 +18,7 @@ use agent_management::dynamo::Store;
 use agent_management::event::{self, Filter, Numbered, store as log};
 use agent_management::id::{AgentId, TenantId};
 use agent_management::tier::Tiers;
+use agent_management::usecase::Base;
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use harness::{Fault, Recorder, Stop, an_agent};
@@ -69,7 +71,7 @@ impl World {
     async fn make_history(&mut self, rng: &mut fastrand::Rng) {
         let tiers = Tiers::embedded().expect("good tiers");
         let entitlements = tiers.default_entitlements();
-        let assumed = Assumed { entitlements: &entitlements, agents_max: None };
+        let assumed = Assumed { entitlements: &entitlements, max: None };
         let user: agent_management::id::UserId = "dev".parse().expect("a user");
         let mut living: Vec<AgentId> = Vec::new();
         for turn in 0..rng.usize(4..=10) {
@@ -117,7 +119,9 @@ impl World {
         let sockets = sockets(recorder.before(self.hub.clone()));
         let queue = |name| Queues::queue(name, SharedHttpClient::new(self.queues.clone()));
         let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
-        let fanout = StreamFanout::new(store, sockets, sending, self.clock.clone());
+        let tiers = Arc::new(Tiers::embedded().expect("they are good"));
+        let base = Base::new(store, tiers);
+        let fanout = StreamFanout::new(base, sockets, sending, self.clock.clone());
         (fanout, recorder)
     }
 

@@ -1,12 +1,14 @@
 //! Another tenant's resources answer exactly like unknown ones, on every route that names one.
 
 use agent_management::http::routes::{
-    AgentsOperation as Agents, Operation, Route, WebhooksOperation as Webhooks, all,
+    AgentsOperation as Agents, Operation, Route, TemplatesOperation as Templates,
+    WebhooksOperation as Webhooks, all,
 };
 use harness::{App, Client, an_agent};
 use http::Method;
 use serde_json::json;
 
+const UNKNOWN_TEMPLATE: &str = "tpl_00000000000000000000000000";
 const UNKNOWN_APPROVAL: &str = "apv_00000000000000000000000000";
 const UNKNOWN: &str = "agt_00000000000000000000000000";
 
@@ -16,10 +18,14 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
     let path = route.path.replace("{id}", id).replace("{key}", "theirs").replace("{tool_id}", "tool-0");
     let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
     let path = path.replace("{approval_id}", UNKNOWN_APPROVAL);
+    let path = path.replace("{template_id}", UNKNOWN_TEMPLATE);
     let method: Method = route.method.as_str().parse().expect("a method");
     let request = client.request(method, &path).header("if-match", "*");
     let operation = match route.operation {
         Operation::Agents(operation) => operation,
+        Operation::Templates(operation) => {
+            return template_request(request, operation, id).send().await.to_string();
+        }
         Operation::Webhooks(Webhooks::Events | Webhooks::Audit | Webhooks::CreateTicket) => {
             return request.send().await.to_string();
         }
@@ -59,6 +65,7 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         | Agents::Models
         | Agents::Entitlements
         | Agents::Usage => request,
+        Agents::PreviewEntitlements => request.json(&json!({"tier": "free"})),
         Agents::Create | Agents::Upsert | Agents::Validate => request.json(&an_agent().build()),
         Agents::Patch => {
             request.json(&json!({"name": "Mine now"})).header("content-type", "application/merge-patch+json")
@@ -68,6 +75,29 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         Agents::PutTool => request.json(&json!({})),
     };
     request.send().await.to_string()
+}
+
+/// A request of a route of templates; `id` is an agent's.
+fn template_request<'a>(
+    request: harness::Outgoing<'a>,
+    operation: Templates,
+    id: &str,
+) -> harness::Outgoing<'a> {
+    match operation {
+        Templates::List
+        | Templates::Get
+        | Templates::Delete
+        | Templates::Publish
+        | Templates::Versions
+        | Templates::Version
+        | Templates::Agents => request,
+        Templates::Create => request.json(&json!({"name": "Theirs", "agent": an_agent().build()})),
+        Templates::Patch => {
+            request.json(&json!({"name": "Mine now"})).header("content-type", "application/merge-patch+json")
+        }
+        Templates::Render | Templates::Instantiate => request.json(&json!({"variables": {}})),
+        Templates::Drift | Templates::Upgrade => request.json(&json!({"agent_id": id})),
+    }
 }
 
 #[tokio::test]

@@ -167,9 +167,7 @@ async fn a_tier_that_changes_between_judgement_and_write_is_judged_again() {
         app.client().get("/v1/agents").send().await.expect(200);
         let tenant = "acme".parse().expect("a tenant");
         // The authorizer's cache still says pro.
-        agent_management::tenant::store::put_entitlements(&app.host.store, &tenant, "free", &[].into())
-            .await
-            .expect("written");
+        app.host.entitle(&tenant, "free", &[].into()).await.expect("written");
         let answers = join_all((0..8).map(|_| app.client().post("/v1/agents", &document).send())).await;
         assert_eq!(count(&answers, 403), 8, "seed {seed}");
         let codes: Vec<Value> =

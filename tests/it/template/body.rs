@@ -94,6 +94,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
 pub(super) fn logical_id(function: Function) -> &'static str {
     match function {
         Function::Agents => "Agents",
+        Function::Templates => "Templates",
         Function::Webhooks => "Webhooks",
     }
 }

@@ -9,7 +9,7 @@ use agent_management::event::Filter;
 use agent_management::id::EndpointId;
 use agent_management::webhook::{self, Endpoint};
 use harness::template::{Grant, functions, grants, resource, resources_of};
-use harness::{App, TENANT, an_agent};
+use harness::{App, Stop, TENANT, an_agent};
 use http::{Method, Request};
 use serde_json::json;
 
@@ -81,9 +81,36 @@ async fn use_the_rest_api(app: &App) {
     client.request(Method::POST, &format!("{path}/archive")).send().await.expect(200);
     client.request(Method::DELETE, &path).header("if-match", "*").send().await.expect(204);
     client.get("/v1/usage").send().await.expect(200);
+    use_templates(app).await;
     app.settle().await;
     client.get("/v1/events").send().await.expect(200);
     client.get(&format!("{path}/audit")).send().await.expect(200);
+}
+
+async fn use_templates(app: &App) {
+    let client = app.client();
+    let body = json!({"name": "T", "agent": an_agent().build()});
+    let path = client.post("/v1/templates", &body).send().await.expect(201);
+    let path = path.header("location").expect("a location").to_owned();
+    client.get("/v1/templates").send().await.expect(200);
+    client.patch(&path, &json!({"name": "Other"})).send().await.expect(200);
+    client.post(&format!("{path}/publish"), &json!({})).send().await.expect(201);
+    // An agent that is changed while its first version is taken: the snapshot is taken back.
+    let stop = Stop::new(5, false);
+    app.recorder.stop_at(&stop);
+    let instantiate = format!("{path}/instantiate?publish=true");
+    let mut late = Box::pin(client.post(&instantiate, &json!({"key": "made"})).send());
+    tokio::select! {
+        () = stop.reached() => {}
+        answer = &mut late => panic!("{answer}"),
+    }
+    let made = client.get("/v1/agents/by-key/made").send().await.expect(200).text("/id");
+    client.patch(&format!("/v1/agents/{made}"), &json!({"name": "Changed"})).send().await.expect(200);
+    stop.release();
+    late.await.expect(201);
+    app.settle().await;
+    client.get(&format!("{path}/agents")).send().await.expect(200);
+    client.delete(&format!("{path}?force=true")).send().await.expect(204);
 }
 
 /// Two sockets on a tier that has room for two, and one more, for which the oldest are asked about.
@@ -165,6 +192,7 @@ fn an_api_may_invoke_a_function_by_one_permission() {
         ("Agents", "RestApi"),
         ("Authorizer", "RestApi"),
         ("Authorizer", "WebSocketApi"),
+        ("Templates", "RestApi"),
         ("Webhooks", "RestApi"),
         ("Websocket", "WebSocketApi"),
     ];

@@ -113,7 +113,7 @@ fn the_functions_end_before_others_count_on_it() {
     assert!(timeout("StreamFanout") < SETTLED_AFTER);
     assert!(timeout("Websocket") < Duration::from_secs(RESUME_MAX_S.unsigned_abs()));
     // API Gateway waits no longer than 29 seconds.
-    for behind_the_gateway in ["Agents", "Authorizer", "Webhooks", "Websocket"] {
+    for behind_the_gateway in ["Agents", "Authorizer", "Templates", "Webhooks", "Websocket"] {
         assert!(timeout(behind_the_gateway) <= Duration::from_secs(29));
     }
 }

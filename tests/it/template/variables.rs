@@ -42,7 +42,7 @@ fn a_variable_that_names_a_resource_names_the_right_one() {
     assert_eq!(fanout["CONNECTIONS_URL"], variables("Websocket")["CONNECTIONS_URL"]);
     let on_aws = &fanout["CONNECTIONS_URL"]["Fn::If"][2]["Fn::Sub"];
     assert_eq!(on_aws, "https://${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live");
-    for function in ["Agents", "Webhooks"] {
+    for function in ["Agents", "Templates", "Webhooks"] {
         assert_eq!(variables(function)["CORS_ORIGINS"], json!({"Ref": "CorsOrigins"}));
     }
     let authorizer = variables("Authorizer");

@@ -35,8 +35,8 @@ async fn the_tier_is_the_one_of_the_tenant_s_record() {
     let key = SigningKey::ed25519("ed");
     let judge = Judge::trusting(&[key.jwk()]).await;
     let overrides: Overrides = [(LimitName::Agents, Some(7))].into();
-    let (store, acme) = (&judge.app.host.store, "acme".parse().expect("a tenant"));
-    tenant::store::put_entitlements(store, &acme, "pro", &overrides).await.expect("written");
+    let acme = "acme".parse().expect("a tenant");
+    judge.app.host.entitle(&acme, "pro", &overrides).await.expect("written");
     let pro = Entitlements { tier: "pro".to_owned(), overrides, rev: 1 };
     assert_eq!(judge.caller(&a_token().signed_by(&key)).await, ann_of_acme(pro));
     let other = judge.caller(&a_token().claiming("tenant", json!("other")).signed_by(&key)).await;

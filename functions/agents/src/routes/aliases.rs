@@ -10,18 +10,18 @@ use agent_management::http::documents::Items;
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
 use agent_management::id::{AgentId, AliasName};
+use agent_management::usecase::dependents::refuse_dependents;
+use agent_management::usecase::repoint::{Repointed, repoint};
 use http::StatusCode;
 
+use super::change;
 use crate::Agents;
-use crate::change::change;
-use crate::dependents::refuse_dependents;
-use crate::repoint::{Repointed, repoint};
 
 pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     call.parameters(&[])?;
     let id: AgentId = call.param("id", "agent")?;
-    let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
+    let agent = store::get(&agents.base.store, &caller.tenant, &id).await?.agent;
     let aliases = agent.aliases.iter().map(|(name, alias)| AliasView::new(name, alias));
     Ok(Reply::ok(&Items::whole(aliases.collect()))?.with_etag(agent.rev))
 }
@@ -33,17 +33,17 @@ pub async fn put(agents: &Agents, call: &Call) -> Result<Reply> {
     let name = alias_name(call)?;
     let document = AliasDocument::read(call.json()?)?;
     let id: AgentId = call.param("id", "agent")?;
-    let limits = agents.tiers.limits(&caller.entitlements);
+    let limits = agents.base.tiers.limits(&caller.entitlements);
     let decide = |agent: &Agent| {
         refuse_archived(agent)?;
         if let Some(index) = document.routes.iter().position(|one| !agent.versions.contains(one.version)) {
             return Err(unknown_version(format!("/routes/{index}/version")));
         }
         let wanted = Wanted::of(name.clone(), document.clone());
-        let violations = wanted.violations(&agents.tiers, &limits, agent, &document.routes);
+        let violations = wanted.violations(&agents.base.tiers, &limits, agent, &document.routes);
         if violations.is_empty() { Ok(wanted) } else { Err(Error::Entitlement(violations)) }
     };
-    let outcome = Box::pin(repoint(agents, caller, &id, &precondition, call.now, decide)).await?;
+    let outcome = Box::pin(repoint(&agents.base, caller, &id, &precondition, call.now, decide)).await?;
     let status = match outcome {
         Repointed::Created(_) => StatusCode::CREATED,
         Repointed::Unchanged(_) | Repointed::Changed(_) | Repointed::Asked(_) => StatusCode::OK,
@@ -79,7 +79,7 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     let name = alias_name(call)?;
     if !is_forced {
         let id: AgentId = call.param("id", "agent")?;
-        refuse_dependents(agents, &caller.tenant, &id, Some(name.as_str())).await?;
+        refuse_dependents(&agents.base, &caller.tenant, &id, Some(name.as_str())).await?;
     }
     let changed = change(agents, call, &precondition, |agent| {
         let alias = agent.aliases.get(&name).ok_or(Error::NotFound("alias"))?;

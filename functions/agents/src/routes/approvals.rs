@@ -12,10 +12,10 @@ use agent_management::http::caller::Caller;
 use agent_management::http::{Call, Reply};
 use agent_management::id::{AgentId, ApprovalId};
 use agent_management::page::{Binding, Page};
+use agent_management::usecase::change::{ATTEMPTS_MAX, back_off};
+use agent_management::usecase::repoint::project;
 
 use crate::Agents;
-use crate::change::{ATTEMPTS_MAX, back_off};
-use crate::repoint::project;
 
 pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let tenant = &call.caller()?.tenant;
@@ -26,7 +26,7 @@ pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let asked = [parameters.get("state").unwrap_or_default(), parameters.get("agent").unwrap_or_default()];
     let binding = Binding::new(&[tenant.as_str(), "approvals", asked[0], asked[1]]);
     let after = parameters.get("cursor").map(|cursor| binding.decode(cursor)).transpose()?;
-    let page = approval::store::list(&agents.store, tenant, after.as_deref(), limit, call.now).await?;
+    let page = approval::store::list(&agents.base.store, tenant, after.as_deref(), limit, call.now).await?;
     let wanted = |approval: &&Approval| {
         state.is_none_or(|state| approval.state(call.now) == state)
             && agent.as_ref().is_none_or(|agent| approval.agent == *agent)
@@ -56,7 +56,7 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
 
 async fn read(agents: &Agents, call: &Call) -> Result<Approval> {
     let id: ApprovalId = call.param("approval_id", "approval")?;
-    approval::store::get(&agents.store, &call.caller()?.tenant, &id, call.now).await
+    approval::store::get(&agents.base.store, &call.caller()?.tenant, &id, call.now).await
 }
 
 /// The approval, if the caller may decide it.
@@ -74,7 +74,7 @@ pub async fn accept(agents: &Agents, call: &Call) -> Result<Reply> {
     let accepted = approval.decide(Decision::Accepted(stamp), call.now)?;
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = match store::get(&agents.store, &caller.tenant, &approval.agent).await {
+        let stored = match store::get(&agents.base.store, &caller.tenant, &approval.agent).await {
             Err(Error::NotFound(_)) => return Err(Error::Conflict("The agent is deleted.".to_owned())),
             stored => stored?,
         };
@@ -115,7 +115,7 @@ async fn accept_once(
     operation: Operation,
     accepted: &Approval,
 ) -> Result<Written> {
-    let (store, tenant) = (&agents.store, &caller.tenant);
+    let (store, tenant) = (&agents.base.store, &caller.tenant);
     let action = approval::store::accept(store, tenant, accepted)?;
     let written = match store::update_with(store, tenant, stored, after, operation, action).await? {
         Together::Written(written) => written,
@@ -124,7 +124,7 @@ async fn accept_once(
         }
     };
     if let Written::Done | Written::Landed(_) = written {
-        project(agents, tenant, &stored.agent, after, &BTreeMap::new()).await;
+        project(&agents.base, tenant, &stored.agent, after, &BTreeMap::new()).await;
     }
     Ok(written)
 }
@@ -136,7 +136,7 @@ pub async fn reject(agents: &Agents, call: &Call) -> Result<Reply> {
     let approval = of_another(agents, call).await?;
     let by = Stamp { at: call.now, by: caller.user.clone() };
     let rejected = approval.decide(Decision::Rejected { by, reason }, call.now)?;
-    if approval::store::reject(&agents.store, &caller.tenant, &rejected).await? {
+    if approval::store::reject(&agents.base.store, &caller.tenant, &rejected).await? {
         Reply::ok(&ApprovalView::new(&rejected, call.now))
     } else {
         Err(Error::Conflict("Someone has decided the approval meanwhile.".to_owned()))

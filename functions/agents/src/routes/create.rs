@@ -1,26 +1,24 @@
 //! `POST /v1/agents` and `POST /v1/agents/{id}/duplicate`.
 
-use agent_management::agent::version::Release;
 use agent_management::agent::{self, Agent, AgentView, Creation, Head, NewAgent, Request, change};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::{Caller, Scope};
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::id::{AgentId, AgentKey};
-use http::StatusCode;
+use agent_management::usecase::insert::{insert, judge, no_room, replayed};
+use agent_management::usecase::publish;
 use serde_json::Value;
 
 use crate::Agents;
-use crate::insert::{Inserted, insert, judge, no_room, replayed};
-use crate::publish;
 
 pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     let parameters = call.parameters(&["validate_only", "publish"])?;
     let validate_only = parameters.switch("validate_only")?;
     let is_published = parameters.switch("publish")?;
-    if is_published && !caller.has(Scope::AgentsPublish) {
-        return Err(Error::InsufficientScope(Scope::AgentsPublish.as_str()));
+    if is_published {
+        caller.require(Scope::AgentsPublish)?;
     }
     let idempotency_key = call.idempotency_key()?;
     let document = call.json()?;
@@ -31,53 +29,25 @@ pub async fn create(agents: &Agents, call: &Call) -> Result<Reply> {
         would_be_created(agents, caller, &agent).await?;
         return Reply::ok(&AgentView::from(&agent));
     }
-    let inserted = insert(agents, caller, agent, creation).await?;
-    if is_published {
-        finish(published(agents, call, caller, inserted, creation).await?)
-    } else {
-        finish(inserted)
+    let inserted = insert(&agents.base, caller, agent, creation).await?;
+    if !is_published {
+        return answer::inserted(inserted);
     }
-}
-
-/// The creation with its first version. One that was cut short in between goes on when it is repeated.
-async fn published(
-    agents: &Agents,
-    call: &Call,
-    caller: &Caller,
-    inserted: Inserted,
-    creation: Creation,
-) -> Result<Inserted> {
-    let publish = async |agent: Box<Agent>| -> Result<Box<Agent>> {
-        if agent.published.is_some() {
-            return Ok(agent);
-        }
-        let request =
-            publish::Request { release: Release::default(), creation, is_keyed: false, now: call.now };
-        let publication = publish::publish(agents, caller, &agent.id, &Precondition::None, &request);
-        Ok(Box::new(Box::pin(publication).await?.agent))
-    };
-    Ok(match inserted {
-        Inserted::Created(agent) => Inserted::Created(publish(agent).await?),
-        // What someone has changed since is theirs to publish.
-        Inserted::Replayed(agent) if agent.updated == agent.created => {
-            Inserted::Replayed(publish(agent).await?)
-        }
-        Inserted::Replayed(agent) => Inserted::Replayed(agent),
-        Inserted::Taken => Inserted::Taken,
-    })
+    let published = publish::first(&agents.base, caller, inserted, creation, call.now);
+    answer::inserted(Box::pin(published).await?)
 }
 
 /// What would keep the agent from being created, found without writing.
 async fn would_be_created(agents: &Agents, caller: &Caller, agent: &Agent) -> Result<()> {
-    let (used, entitlements) = agents.usage(&caller.tenant).await?;
-    let mut violations = judge(agents, &entitlements, agent);
-    violations.extend(no_room(agents, &entitlements, used));
+    let (record, entitlements) = agents.base.tenant(&caller.tenant).await?;
+    let mut violations = judge(&agents.base, &entitlements, agent);
+    violations.extend(no_room(&agents.base, &entitlements, record.agents_used));
     if !violations.is_empty() {
         return Err(Error::Entitlement(violations));
     }
     if agent.key.is_some()
         && let Some((Head::Live(_), _)) =
-            agent::store::get_head(&agents.store, &caller.tenant, &agent.id).await?
+            agent::store::get_head(&agents.base.store, &caller.tenant, &agent.id).await?
     {
         return Err(Error::KeyTaken);
     }
@@ -93,7 +63,7 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
     let said = format!("{id} {document}");
     let request = Request { route: "POST /v1/agents/{id}/duplicate", idempotency_key, said: &said };
     let precondition = Precondition::read(&call.headers)?;
-    let source = agent::store::get(&agents.store, &caller.tenant, &id).await;
+    let source = agent::store::get(&agents.base.store, &caller.tenant, &id).await;
     let source = source.and_then(|stored| precondition.check(stored.agent.rev).map(|()| stored.agent));
     let source = match source {
         Ok(agent) => agent,
@@ -102,13 +72,13 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
             let key: Option<AgentKey> =
                 document.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
             let (copy, creation) = identify(call, caller, key.as_ref(), &request);
-            let replayed = replayed(agents, &caller.tenant, &copy, creation, call.now).await?;
-            return finish(replayed.ok_or(error)?);
+            let replayed = replayed(&agents.base, &caller.tenant, &copy, creation, call.now).await?;
+            return answer::inserted(replayed.ok_or(error)?);
         }
         Err(error) => return Err(error),
     };
     let (agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
-    finish(insert(agents, caller, agent, creation).await?)
+    answer::inserted(insert(&agents.base, caller, agent, creation).await?)
 }
 
 fn prepare(call: &Call, caller: &Caller, new: NewAgent, request: &Request<'_>) -> (Agent, Creation) {
@@ -125,18 +95,4 @@ fn identify(
 ) -> (AgentId, Creation) {
     let id = agent::id_for(&caller.tenant, &caller.user, key, request, call.now);
     (id, Creation::new(&caller.user, request, call.now))
-}
-
-fn finish(inserted: Inserted) -> Result<Reply> {
-    match inserted {
-        Inserted::Created(agent) => created(&agent),
-        Inserted::Replayed(agent) => Ok(created(&agent)?.replayed()),
-        Inserted::Taken => Err(Error::KeyTaken),
-    }
-}
-
-/// 201 with the agent and its place.
-pub fn created(agent: &Agent) -> Result<Reply> {
-    let reply = Reply::json(StatusCode::CREATED, &AgentView::from(agent))?;
-    Ok(reply.with_etag(agent.rev).with_location(&format!("/v1/agents/{}", agent.id)))
 }

@@ -21,7 +21,7 @@ async fn answer(agents: &Agents, call: &Call, id: &AgentId) -> Result<Reply> {
     let caller = call.caller()?;
     let fields = call.parameters(&["fields"])?.get("fields");
     let fields = fields.map(|fields| Fields::parse(fields, &FIELDS)).transpose()?;
-    let agent = agent::store::get(&agents.store, &caller.tenant, id).await?.agent;
+    let agent = agent::store::get(&agents.base.store, &caller.tenant, id).await?.agent;
     if precondition::is_unchanged(&call.headers, agent.rev) {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_etag(agent.rev));
     }

@@ -41,7 +41,7 @@ pub async fn ready(agents: &Agents, call: &Call) -> Result<Reply> {
     let is_ready = match agents.readiness.known(call.now) {
         Some(known) => known,
         None => {
-            let found = agents.store.ping().await.is_ok();
+            let found = agents.base.store.ping().await.is_ok();
             agents.readiness.learn(call.now, found);
             found
         }

@@ -5,14 +5,15 @@ use agent_management::agent::{change, live};
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::id::{AgentId, TenantId};
+use agent_management::usecase::change::{ATTEMPTS_MAX, back_off};
+use agent_management::usecase::dependents::refuse_dependents;
 use http::StatusCode;
 use jiff::Timestamp;
 
+use super::change;
 use crate::Agents;
-use crate::change::{ATTEMPTS_MAX, back_off, change, reply};
-use crate::dependents::refuse_dependents;
 
 pub async fn archive(agents: &Agents, call: &Call) -> Result<Reply> {
     let (actor, precondition) = action(call)?;
@@ -20,7 +21,7 @@ pub async fn archive(agents: &Agents, call: &Call) -> Result<Reply> {
         let status = change::archived(agent, actor, call.now);
         Ok(status.map(|status| agent.with_status(status, actor, call.now)))
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -29,7 +30,7 @@ pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
         let status = change::restored(agent)?;
         Ok(status.map(|status| agent.with_status(status, actor, call.now)))
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 pub async fn transfer(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -41,7 +42,7 @@ pub async fn transfer(agents: &Agents, call: &Call) -> Result<Reply> {
         let is_other = agent.owner != owner;
         Ok(is_other.then(|| agent.with_owner(owner.clone(), actor, call.now)))
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 /// The parts of a request that says nothing but what is to be done: a body may be absent or `{}`.
@@ -59,9 +60,9 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = store::get(&agents.store, &caller.tenant, &id).await?;
+        let stored = store::get(&agents.base.store, &caller.tenant, &id).await?;
         precondition.check(stored.agent.rev)?;
-        let (store, tenant) = (&agents.store, &caller.tenant);
+        let (store, tenant) = (&agents.base.store, &caller.tenant);
         // Or who recreates it under its key would be rid of the policy.
         if stored.agent.aliases.values().any(|alias| !alias.policy.approve.is_empty()) {
             let detail =
@@ -69,7 +70,7 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
             return Err(Error::Conflict(detail.to_owned()));
         }
         if !is_forced {
-            refuse_dependents(agents, tenant, &id, None).await?;
+            refuse_dependents(&agents.base, tenant, &id, None).await?;
         }
         match store::delete(store, tenant, &stored, operation, &caller.user, call.now).await? {
             Written::Done | Written::Landed(_) => {

@@ -16,7 +16,7 @@ pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let order = request::order(parameters)?;
     let binding = Binding::new(&[tenant.as_str(), "agents", order_name(order)]);
     let after = parameters.get("cursor").map(|cursor| binding.decode(cursor)).transpose()?;
-    let page = store::list(&agents.store, tenant, order, after.as_deref(), limit).await?;
+    let page = store::list(&agents.base.store, tenant, order, after.as_deref(), limit).await?;
     let next_cursor = page.next_cursor.map(|sort_key| binding.encode(&sort_key));
     match fields {
         None => Reply::ok(&Page { items: page.items, next_cursor }),

@@ -9,14 +9,14 @@ use agent_management::agent::{Agent, Creation, Request};
 use agent_management::approval::ApprovalView;
 use agent_management::error::{Error, Result};
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::id::{AgentId, AliasName};
 use agent_management::json;
+use agent_management::usecase::publish::{self, Published};
+use agent_management::usecase::repoint::repoint;
 use http::StatusCode;
 
 use crate::Agents;
-use crate::publish::{self, Published};
-use crate::repoint::repoint;
 use crate::routes::aliases::repointed;
 
 pub async fn publish(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -31,7 +31,7 @@ pub async fn publish(agents: &Agents, call: &Call) -> Result<Reply> {
     let is_keyed = idempotency_key.is_some();
     let request = publish::Request { release: Release::read(document)?, creation, is_keyed, now: call.now };
     let precondition = Precondition::read(&call.headers)?;
-    let published = Box::pin(publish::publish(agents, caller, &id, &precondition, &request)).await?;
+    let published = Box::pin(publish::publish(&agents.base, caller, &id, &precondition, &request)).await?;
     reply(call, &published)
 }
 
@@ -67,8 +67,8 @@ pub async fn rollback(agents: &Agents, call: &Call) -> Result<Reply> {
     let RollbackDocument { version } = json::read(call.json_or_empty()?)?;
     let id: AgentId = call.param("id", "agent")?;
     let decide = |agent: &Agent| target(agent, version);
-    let outcome = Box::pin(repoint(agents, caller, &id, &precondition, call.now, decide)).await?;
-    repointed(call, outcome, crate::change::reply)
+    let outcome = Box::pin(repoint(&agents.base, caller, &id, &precondition, call.now, decide)).await?;
+    repointed(call, outcome, answer::agent)
 }
 
 /// `live` with all of its conversations on the version that is asked for, or on the one before.

@@ -55,11 +55,11 @@ fn conversation(parameters: Parameters<'_>) -> Result<Option<&str>> {
 async fn by_version(agents: &Agents, tenant: &TenantId, id: &AgentId, number: &str) -> Result<Resolved> {
     let invalid = |_| Error::InvalidParameter { name: "version", detail: "must be a number".to_owned() };
     let Number(number) = number.parse().map_err(invalid)?;
-    let agent = store::get(&agents.store, tenant, id).await?.agent;
+    let agent = store::get(&agents.base.store, tenant, id).await?.agent;
     if !agent.versions.contains(number) {
         return Err(Error::NotFound("version"));
     }
-    let found = version::store::find(&agents.store, tenant, id, number).await?;
+    let found = version::store::find(&agents.base.store, tenant, id, number).await?;
     let version = found.ok_or(Error::NotFound("version"))?;
     Ok(Resolved {
         agent: id.clone(),
@@ -76,7 +76,7 @@ async fn by_live(
     id: &AgentId,
     conversation: Option<&str>,
 ) -> Result<Resolved> {
-    let Some(copy) = live::store::get(&agents.store, tenant, id).await? else {
+    let Some(copy) = live::store::get(&agents.base.store, tenant, id).await? else {
         // Nothing is published, or the copy is still on its way.
         return by_alias(agents, tenant, id, AliasName::live(), conversation).await;
     };
@@ -84,7 +84,7 @@ async fn by_live(
     let config = if route.version == copy.version {
         copy.config
     } else {
-        match version::store::find(&agents.store, tenant, id, route.version).await? {
+        match version::store::find(&agents.base.store, tenant, id, route.version).await? {
             Some(version) => version.content.config,
             // The copy is older than the version's end.
             None => return by_alias(agents, tenant, id, AliasName::live(), conversation).await,
@@ -101,14 +101,14 @@ async fn by_alias(
     name: AliasName,
     conversation: Option<&str>,
 ) -> Result<Resolved> {
-    let agent: Agent = store::get(&agents.store, tenant, id).await?.agent;
+    let agent: Agent = store::get(&agents.base.store, tenant, id).await?.agent;
     let alias = match agent.aliases.get(&name) {
         Some(alias) => alias,
         None if name.is_live() => return Err(Error::Unpublished),
         None => return Err(Error::NotFound("alias")),
     };
     let route = admitted(live::hold(&agent, alias.paused), id, &alias.routes, conversation)?;
-    let version = version::store::get(&agents.store, tenant, id, route.version).await?;
+    let version = version::store::get(&agents.base.store, tenant, id, route.version).await?;
     Ok(Resolved {
         agent: id.clone(),
         alias: Some(name),

@@ -58,7 +58,7 @@ async fn run(
 ) -> Result<Found> {
     let after = search.cursor.as_deref().map(|cursor| place(binding, cursor)).transpose()?;
     let wanted = Wanted { filter: &search.filter, sort: search.sort, after, limit, reads_max };
-    Box::pin(find(&agents.store, tenant, wanted)).await
+    Box::pin(find(&agents.base.store, tenant, wanted)).await
 }
 
 /// The place in a cursor.
@@ -79,8 +79,8 @@ pub async fn list_dependents(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let binding = Binding::new(&[tenant.as_str(), "dependents", id.as_str(), alias.unwrap_or_default()]);
     let after = parameters.get("cursor").map(|cursor| place(binding, cursor)).transpose()?;
-    store::get(&agents.store, tenant, &id).await?;
-    let page = dependents(&agents.store, tenant, &id, alias, after.as_deref(), limit).await?;
+    store::get(&agents.base.store, tenant, &id).await?;
+    let page = dependents(&agents.base.store, tenant, &id, alias, after.as_deref(), limit).await?;
     let next_cursor = page.next_cursor.map(|place| binding.encode(&place));
     Reply::ok(&Page { items: page.items, next_cursor })
 }

@@ -3,11 +3,12 @@
 use agent_management::agent::change;
 use agent_management::error::Result;
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::patch::Dialect;
+use agent_management::usecase::change::admitted;
 
+use super::change;
 use crate::Agents;
-use crate::change::{admitted, change, reply};
 
 pub async fn patch(agents: &Agents, call: &Call) -> Result<Reply> {
     let dialect = Dialect::of(call.media_type().as_deref())?;
@@ -18,9 +19,9 @@ pub async fn patch(agents: &Agents, call: &Call) -> Result<Reply> {
     let changed = change(agents, call, &precondition, |agent| {
         let content = change::patched(agent, &patch)?;
         let after = content.map(|content| agent.with_content(content, &caller.user, call.now));
-        after.map(|after| admitted(agents, caller, after)).transpose()
+        after.map(|after| admitted(&agents.base, caller, after)).transpose()
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 pub async fn put_tool(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -32,9 +33,9 @@ pub async fn put_tool(agents: &Agents, call: &Call) -> Result<Reply> {
     let changed = change(agents, call, &precondition, |agent| {
         let content = change::with_tool(agent, &tool_id, tool.clone())?;
         let after = content.map(|content| agent.with_content(content, &caller.user, call.now));
-        after.map(|after| admitted(agents, caller, after)).transpose()
+        after.map(|after| admitted(&agents.base, caller, after)).transpose()
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 pub async fn delete_tool(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -46,5 +47,5 @@ pub async fn delete_tool(agents: &Agents, call: &Call) -> Result<Reply> {
         let content = change::without_tool(agent, &tool_id)?;
         Ok(Some(agent.with_content(content, &caller.user, call.now)))
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }

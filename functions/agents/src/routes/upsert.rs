@@ -6,14 +6,13 @@ use agent_management::agent::{self, Agent, Creation, NewAgent, Request};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::id::AgentKey;
+use agent_management::usecase::change::{admitted, back_off};
+use agent_management::usecase::insert::{Inserted, insert};
 use agent_management::violation::Violation;
 
-use super::create::created;
 use crate::Agents;
-use crate::change::{admitted, back_off, reply};
-use crate::insert::{Inserted, insert};
 
 const ATTEMPTS_MAX: u32 = 30;
 
@@ -27,14 +26,14 @@ pub async fn upsert(agents: &Agents, call: &Call) -> Result<Reply> {
     let id = agent::id_of_key(&caller.tenant, &key);
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        match store::get(&agents.store, &caller.tenant, &id).await {
+        match store::get(&agents.base.store, &caller.tenant, &id).await {
             Ok(stored) => {
                 precondition.check(stored.agent.rev)?;
                 if only_creates {
                     return Err(Error::PreconditionFailed);
                 }
                 match replace(agents, call, caller, &stored, &new, operation).await? {
-                    Some(agent) => return reply(&agent),
+                    Some(agent) => return answer::agent(&agent),
                     None if precondition.is_open() => back_off(attempt).await,
                     None => return Err(Error::PreconditionFailed),
                 }
@@ -47,8 +46,8 @@ pub async fn upsert(agents: &Agents, call: &Call) -> Result<Reply> {
                     Request { route: "PUT /v1/agents/by-key/{key}", idempotency_key: None, said: "" };
                 let agent = Agent::create(id.clone(), new.clone(), caller.user.clone(), call.now);
                 let creation = Creation::new(&caller.user, &request, call.now);
-                match insert(agents, caller, agent, creation).await? {
-                    Inserted::Created(agent) | Inserted::Replayed(agent) => return created(&agent),
+                match insert(&agents.base, caller, agent, creation).await? {
+                    Inserted::Created(agent) | Inserted::Replayed(agent) => return answer::created(&agent),
                     Inserted::Taken => back_off(attempt).await,
                 }
             }
@@ -80,9 +79,9 @@ async fn replace(
     let Some(content) = agent::change::replaced(&stored.agent, &new.content)? else {
         return Ok(Some(stored.agent.clone()));
     };
-    let after = admitted(agents, caller, stored.agent.with_content(content, &caller.user, call.now))?;
-    let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
-    match store::update(&agents.store, &caller.tenant, stored, &after, operation, assumed).await? {
+    let after = admitted(&agents.base, caller, stored.agent.with_content(content, &caller.user, call.now))?;
+    let assumed = Assumed { entitlements: &caller.entitlements, max: None };
+    match store::update(&agents.base.store, &caller.tenant, stored, &after, operation, assumed).await? {
         Written::Done => Ok(Some(after)),
         Written::Landed(now) => Ok(Some(*now)),
         Written::Stale | Written::Refused(_) => Ok(None),

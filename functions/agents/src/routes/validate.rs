@@ -6,10 +6,10 @@ use agent_management::error::{Error, Result};
 use agent_management::http::documents::Verdict;
 use agent_management::http::{Call, Reply};
 use agent_management::id::AgentId;
+use agent_management::usecase::insert::{judge, no_room};
 use agent_management::violation::Violation;
 
 use crate::Agents;
-use crate::insert::{judge, no_room};
 
 /// A document that is to be created: its shape, the tier, and whether there is room for it.
 pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
@@ -20,14 +20,15 @@ pub async fn validate(agents: &Agents, call: &Call) -> Result<Reply> {
         Err(Error::Invalid(violations)) => return verdict(violations),
         Err(error) => return Err(error),
     };
-    let (used, entitlements) = agents.usage(&caller.tenant).await?;
+    let (record, entitlements) = agents.base.tenant(&caller.tenant).await?;
     let id_of_key = |key| agent::id_of_key(&caller.tenant, key);
     let id = new.key.as_ref().map_or_else(|| AgentId::generate(call.now), id_of_key);
     let agent = Agent::create(id, new, caller.user.clone(), call.now);
-    let mut violations = judge(agents, &entitlements, &agent);
-    violations.extend(no_room(agents, &entitlements, used));
+    let mut violations = judge(&agents.base, &entitlements, &agent);
+    violations.extend(no_room(&agents.base, &entitlements, record.agents_used));
     if agent.key.is_some()
-        && let Some((Head::Live(_), _)) = store::get_head(&agents.store, &caller.tenant, &agent.id).await?
+        && let Some((Head::Live(_), _)) =
+            store::get_head(&agents.base.store, &caller.tenant, &agent.id).await?
     {
         violations.push(Violation::new("/key", "key_taken", "another agent of the tenant has this key"));
     }
@@ -40,9 +41,9 @@ pub async fn validate_draft(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
     call.nothing_said()?;
     let id: AgentId = call.param("id", "agent")?;
-    let stored = store::get(&agents.store, &caller.tenant, &id).await?;
-    let (_, entitlements) = agents.usage(&caller.tenant).await?;
-    verdict(judge(agents, &entitlements, &stored.agent))
+    let stored = store::get(&agents.base.store, &caller.tenant, &id).await?;
+    let (_, entitlements) = agents.base.tenant(&caller.tenant).await?;
+    verdict(judge(&agents.base, &entitlements, &stored.agent))
 }
 
 fn verdict(violations: Vec<Violation>) -> Result<Reply> {

@@ -10,13 +10,14 @@ use agent_management::agent::{Agent, Content, change, store};
 use agent_management::error::{Error, Result};
 use agent_management::http::documents::DiffDocument;
 use agent_management::http::precondition::Precondition;
-use agent_management::http::{Call, Reply};
+use agent_management::http::{Call, Reply, answer};
 use agent_management::id::{AgentId, AliasName, TenantId};
 use agent_management::page::{Binding, Page};
 use agent_management::patch;
+use agent_management::usecase::change::admitted;
 
+use super::change;
 use crate::Agents;
-use crate::change::{admitted, change, reply};
 
 pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let tenant = &call.caller()?.tenant;
@@ -25,9 +26,9 @@ pub async fn list(agents: &Agents, call: &Call) -> Result<Reply> {
     let id: AgentId = call.param("id", "agent")?;
     let binding = Binding::new(&[tenant.as_str(), "versions", id.as_str()]);
     let before = parameters.get("cursor").map(|cursor| binding.decode_number(cursor)).transpose()?;
-    let agent = store::get(&agents.store, tenant, &id).await?.agent;
+    let agent = store::get(&agents.base.store, tenant, &id).await?.agent;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = version::store::list(&agents.store, tenant, &agent, before, limit).await?;
+    let page = version::store::list(&agents.base.store, tenant, &agent, before, limit).await?;
     let next_cursor = page.next_cursor.map(|number| binding.encode(&number));
     Reply::ok(&Page { items: page.items, next_cursor })
 }
@@ -37,7 +38,7 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
     let id: AgentId = call.param("id", "agent")?;
     let Number(number) = call.param("version", "version")?;
-    let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
+    let agent = store::get(&agents.base.store, &caller.tenant, &id).await?.agent;
     let version = read(agents, &caller.tenant, &agent, number).await?;
     Reply::ok(&VersionView::from(&version))
 }
@@ -45,7 +46,7 @@ pub async fn get(agents: &Agents, call: &Call) -> Result<Reply> {
 /// A version that the agent has. A publication may drop it while it is read.
 async fn read(agents: &Agents, tenant: &TenantId, agent: &Agent, number: u64) -> Result<Version> {
     let number = known(agent, number)?;
-    let found = version::store::find(&agents.store, tenant, &agent.id, number).await?;
+    let found = version::store::find(&agents.base.store, tenant, &agent.id, number).await?;
     found.ok_or(Error::NotFound("version"))
 }
 
@@ -61,14 +62,14 @@ pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
     call.nothing_said()?;
     let id: AgentId = call.param("id", "agent")?;
     let Number(number) = call.param("version", "version")?;
-    let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
+    let agent = store::get(&agents.base.store, &caller.tenant, &id).await?.agent;
     let version = read(agents, &caller.tenant, &agent, number).await?;
     let changed = change(agents, call, &precondition, |agent| {
         let content = change::replaced(agent, &version.content)?;
         let after = content.map(|content| agent.with_content(content, &caller.user, call.now));
-        after.map(|after| admitted(agents, caller, after)).transpose()
+        after.map(|after| admitted(&agents.base, caller, after)).transpose()
     });
-    reply(&changed.await?)
+    answer::agent(&changed.await?)
 }
 
 /// One side of a comparison.
@@ -82,7 +83,7 @@ pub async fn diff(agents: &Agents, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     let parameters = call.parameters(&["from", "to"])?;
     let id: AgentId = call.param("id", "agent")?;
-    let agent = store::get(&agents.store, &caller.tenant, &id).await?.agent;
+    let agent = store::get(&agents.base.store, &caller.tenant, &id).await?.agent;
     let from = match parameters.get("from") {
         Some(from) => side(&agent, "from", from)?,
         None => Side::Version(agent.published_version().ok_or(Error::Unpublished)?),
@@ -93,7 +94,7 @@ pub async fn diff(agents: &Agents, call: &Call) -> Result<Reply> {
         Side::Version(number) => Some(number),
     });
     let numbers: std::collections::BTreeSet<u64> = numbers.collect();
-    let contents = version::store::contents(&agents.store, &caller.tenant, &id, numbers).await?;
+    let contents = version::store::contents(&agents.base.store, &caller.tenant, &id, numbers).await?;
     let (before, after) = (content(&agent, &contents, from)?, content(&agent, &contents, to)?);
     Reply::ok(&DiffDocument {
         from: name(from),

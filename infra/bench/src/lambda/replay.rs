@@ -6,6 +6,7 @@ mod authorizer;
 mod rest;
 mod search_indexer;
 mod stream_fanout;
+mod templates;
 mod webhooks;
 mod websocket;
 
@@ -49,6 +50,7 @@ pub fn of(function: &str) -> Option<Prepare> {
         "authorizer" => Some(|seeded| Ok(Box::new(authorizer::Authorizations::new(seeded)))),
         "search-indexer" => Some(|seeded| Ok(Box::new(search_indexer::Indexed::new(seeded)?))),
         "stream-fanout" => Some(|seeded| Ok(Box::new(stream_fanout::Batches::new(seeded)?))),
+        "templates" => Some(|seeded| Ok(Box::new(templates::Templates::new(seeded)?))),
         "webhooks" => Some(|seeded| Ok(Box::new(webhooks::Webhooks::new(seeded)))),
         "websocket" => Some(|seeded| Ok(Box::new(websocket::Sockets::new(seeded)))),
         _ => None,

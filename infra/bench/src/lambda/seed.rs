@@ -6,7 +6,6 @@ use agent_management::connection::{self, Connection, Subscription};
 use agent_management::event::{self, EventType, Filter};
 use agent_management::http::caller::{Caller, Scope};
 use agent_management::id::{EndpointId, TenantId, UserId};
-use agent_management::tenant;
 use agent_management::tier::LimitName;
 use agent_management::webhook::{self, Endpoint};
 use bytes::Bytes;
@@ -52,9 +51,7 @@ impl Seeded {
         let host = Host::new(Parts::kept_in(folder.path(), Clock::system())?).await?;
         let tenant: TenantId = TENANT.parse().map_err(|_| "a tenant")?;
         let overrides = [(LimitName::Agents, None)].into();
-        let entitlements = tenant::store::put_entitlements(&host.store, &tenant, "enterprise", &overrides)
-            .await
-            .map_err(text)?;
+        let entitlements = host.entitle(&tenant, "enterprise", &overrides).await.map_err(text)?;
         let agents = create_agents(&host).await?;
         while host.fanout.turn().await? != Turn::Idle {}
         let now = host.clock.now();

@@ -28,6 +28,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use templates::Templates;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
@@ -45,6 +46,7 @@ const REQUEST_LINE_MAX_BYTES: usize = 10_240;
 pub struct Functions {
     pub agents: Agents,
     pub authorizer: Authorizer,
+    pub templates: Templates,
     pub webhooks: Webhooks,
     pub websocket: WebSocket,
 }
@@ -126,6 +128,7 @@ impl Gateway {
         let event: ApiGatewayProxyRequest = serde_json::from_slice(&json).map_err(|error| failed(&error))?;
         let answer = match route.operation.function() {
             Function::Agents => rest::answer(&self.functions.agents, event).await,
+            Function::Templates => rest::answer(&self.functions.templates, event).await,
             Function::Webhooks => rest::answer(&self.functions.webhooks, event).await,
         };
         let answer: ApiGatewayProxyResponse =

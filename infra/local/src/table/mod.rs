@@ -73,9 +73,26 @@ fn create_table(engine: &Engine) -> Result<(), String> {
                 (_, answer) => Err(answer),
             }
         }
-        _ if answer.contains("ResourceInUseException") => Ok(()),
+        _ if answer.contains("ResourceInUseException") => refuse_other_schema(engine),
         _ => Err(answer),
     }
+}
+
+/// A table that an earlier build made lacks what its lists have to say.
+fn refuse_other_schema(engine: &Engine) -> Result<(), String> {
+    let request = json!({"TableName": TABLE_NAME});
+    let (_, answer) = engine.call("DescribeTable", &request.to_string());
+    let described: serde_json::Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+    let indexes = |table: &serde_json::Value| -> Option<Vec<serde_json::Value>> {
+        let indexes = table["GlobalSecondaryIndexes"].as_array()?;
+        Some(indexes.iter().map(|index| index["Projection"].clone()).collect())
+    };
+    if indexes(&described["Table"]) == indexes(&table_definition()) {
+        return Ok(());
+    }
+    let advice =
+        "the folder has a table that an earlier build made, with other indexes: remove it, or name another";
+    Err(advice.to_owned())
 }
 
 /// Without this index every write scans the whole stream to number its record.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::TABLE_NAME;
 
 /// What a row of a list needs beyond its keys.
-const SUMMARY_ATTRIBUTES: [&str; 8] =
-    ["key", "name", "status", "tags", "model", "rev", "published_version", "updated_at"];
+const SUMMARY_ATTRIBUTES: [&str; 9] =
+    ["key", "name", "status", "tags", "model", "rev", "published_version", "updated_at", "brief"];
 
 /// The request that creates the table.
 pub fn table_definition() -> Value {

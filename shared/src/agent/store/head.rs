@@ -7,19 +7,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::operations::Operations;
 use crate::agent::version::{Published, Versions};
-use crate::agent::{Agent, Content, Creation, Head, Stamp, Status, Tombstone};
+use crate::agent::{Agent, Content, Head, Stamp, Status, Tombstone};
 use crate::clock::rfc3339;
 use crate::dynamo::{Item, from_item, keys, to_item};
+use crate::entitlement::reconcile::Standing;
 use crate::error::{Error, Result};
 use crate::id::{AgentKey, TenantId, UserId};
+use crate::tier::Needs;
 
 pub(super) const ENTITY: &str = "agent";
-/// The attribute that remembers the creating request.
-pub(super) const CREATION: &str = "creation";
-/// The attribute that remembers the last operations.
-pub(super) const OPERATIONS: &str = "ops";
 /// The attribute that has the last version's content in short, and all numbers.
 const VERSIONS: &str = "versions";
 /// The attribute that has the numbers of the versions that `live` has led to.
@@ -63,6 +60,15 @@ struct HeadItem {
     /// JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     aliases: Option<String>,
+    /// JSON: the template's id, version and variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    /// JSON: that the model retires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retiring: Option<String>,
+    /// JSON: [`Brief`].
+    #[serde(default)]
+    brief: String,
     created_at: String,
     created_by: UserId,
     updated_at: String,
@@ -71,6 +77,23 @@ struct HeadItem {
     archived_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archived_by: Option<UserId>,
+}
+
+/// What a row of the list says beyond what every list's has: what a tier judges the agent by.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Brief {
+    #[serde(flatten)]
+    pub needs: Needs,
+    /// Whether it is suspended for want of room.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_over_limit: bool,
+}
+
+impl Brief {
+    fn of(agent: &Agent) -> Self {
+        let needs = Needs::of(&agent.content.config);
+        Self { needs, is_over_limit: Standing::of(&agent.status) == Standing::OverLimit }
+    }
 }
 
 /// What a deletion leaves at the head.
@@ -89,13 +112,6 @@ struct TombstoneItem {
     ttl: i64,
 }
 
-/// What an item holds beyond the agent.
-#[derive(Debug, Clone)]
-pub struct Memory {
-    pub creation: Option<Creation>,
-    pub operations: Operations,
-}
-
 /// The tombstone that a deletion writes.
 pub(super) fn tombstone(tenant: &TenantId, agent: &Agent, actor: &UserId, now: Timestamp) -> Result<Item> {
     let key = keys::agent_head(tenant, &agent.id);
@@ -111,15 +127,6 @@ pub(super) fn tombstone(tenant: &TenantId, agent: &Agent, actor: &UserId, now: T
     })
 }
 
-/// What `item` remembers of the requests that made it.
-pub(super) fn memory(item: &Item) -> Memory {
-    let bytes = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_b().ok());
-    Memory {
-        creation: bytes(CREATION).and_then(|bytes| Creation::from_bytes(bytes.as_ref())),
-        operations: bytes(OPERATIONS).map(|bytes| Operations::from_bytes(bytes.as_ref())).unwrap_or_default(),
-    }
-}
-
 pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
     let json = |_: serde_json::Error| Error::internal("a stored JSON text cannot be read or written");
     let key = keys::agent_head(tenant, &agent.id);
@@ -130,6 +137,8 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
         Status::Suspended { reason } => (Some(reason.clone()), None),
         Status::Archived(stamp) => (None, Some(stamp)),
     };
+    let template = agent.template.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
+    let retiring = agent.retiring.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
     let aliases = (!agent.aliases.is_empty()).then(|| serde_json::to_string(&agent.aliases)).transpose();
     let mut item = to_item(&HeadItem {
         pk: key.pk,
@@ -150,6 +159,9 @@ pub(super) fn item(tenant: &TenantId, agent: &Agent) -> Result<Item> {
         rev: agent.rev,
         published_version: agent.published_version(),
         aliases: aliases.map_err(json)?,
+        template,
+        retiring,
+        brief: serde_json::to_string(&Brief::of(agent)).map_err(json)?,
         created_at: rfc3339(agent.created.at),
         created_by: agent.created.by.clone(),
         updated_at: rfc3339(agent.updated.at),
@@ -234,6 +246,8 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Head> {
             Some(aliases) => serde_json::from_str(&aliases).map_err(json)?,
             None => BTreeMap::new(),
         },
+        template: head.template.map(|text| serde_json::from_str(&text)).transpose().map_err(json)?,
+        retiring: head.retiring.map(|text| serde_json::from_str(&text)).transpose().map_err(json)?,
         created,
         updated,
     })))

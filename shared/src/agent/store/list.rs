@@ -2,12 +2,15 @@
 
 use serde::Deserialize;
 
+use super::head::Brief;
 use crate::agent::Summary;
 use crate::agent::config::ModelRef;
 use crate::dynamo::{Item, Store, from_item, keys, text};
+use crate::entitlement::reconcile::{Candidate, Standing};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
 use crate::page::Page;
+use crate::tier::Needs;
 
 /// The order of a list by time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,33 @@ pub async fn list(
     Ok(Page { items, next_cursor })
 }
 
+/// Every agent of the tenant, as far as a tier is concerned with it, read from the index: a moment behind. A
+/// megabyte of rows is one call.
+///
+/// # Errors
+/// As the database's.
+pub async fn candidates(store: &Store, tenant: &TenantId) -> Result<Vec<Candidate>> {
+    let query = store
+        .client
+        .query()
+        .table_name(&store.table)
+        .index_name(keys::GSI1)
+        .key_condition_expression("GSI1PK = :list")
+        .expression_attribute_values(":list", text(keys::agents_by_creation(tenant)));
+    let mut found = Vec::new();
+    let mut start = None;
+    loop {
+        let output = query.clone().set_exclusive_start_key(start).send().await?;
+        for item in output.items.unwrap_or_default() {
+            found.push(candidate(item)?);
+        }
+        start = output.last_evaluated_key;
+        if start.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
 fn start_key(tenant: &TenantId, partition: &str, sort_key: &str) -> Result<Item> {
     let (_, id) = keys::split_agent_by_creation(sort_key).ok_or(Error::InvalidCursor)?;
     let mut key = keys::agent_head(tenant, &id).to_item();
@@ -69,6 +99,30 @@ struct SummaryItem {
     rev: u64,
     published_version: Option<u64>,
     updated_at: String,
+    /// JSON: [`Brief`].
+    #[serde(default)]
+    brief: String,
+}
+
+fn candidate(item: Item) -> Result<Candidate> {
+    let unreadable = || Error::internal("a row of the list cannot be read");
+    let row: SummaryItem = from_item(item)?;
+    let (_, id) = keys::split_agent_by_creation(&row.by_creation).ok_or_else(unreadable)?;
+    let Brief { needs, is_over_limit } = serde_json::from_str(&row.brief).map_err(|_| unreadable())?;
+    let standing = match row.status.as_str() {
+        "archived" => Standing::Archived,
+        "suspended" if is_over_limit => Standing::OverLimit,
+        "suspended" => Standing::Suspended,
+        _ => Standing::Active,
+    };
+    Ok(Candidate {
+        id,
+        name: row.name,
+        standing,
+        updated_at: row.updated_at,
+        published_version: row.published_version,
+        needs: Needs { model: row.model, ..needs },
+    })
 }
 
 fn summary(item: Item) -> Result<Summary> {

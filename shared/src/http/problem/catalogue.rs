@@ -19,6 +19,7 @@ pub enum ProblemCode {
     Deleted,
     Conflict,
     HasDependents,
+    MergeConflict,
     Unpublished,
     Locked,
     PolicyRefused,
@@ -36,7 +37,7 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedBody,
         Self::InvalidParameter,
         Self::InvalidCursor,
@@ -51,6 +52,7 @@ impl ProblemCode {
         Self::Deleted,
         Self::Conflict,
         Self::HasDependents,
+        Self::MergeConflict,
         Self::Unpublished,
         Self::Locked,
         Self::PolicyRefused,
@@ -169,8 +171,14 @@ impl ProblemCode {
                 "Others depend on it",
                 "Each entry of errors names one. Change them first, or repeat the request with `force=true`.",
             ),
+            Self::MergeConflict => (
+                "merge_conflict",
+                S::CONFLICT,
+                "The agent and the template changed the same",
+                "Each entry of errors points at one place. Say in `resolutions` or `take` whose value to take.",
+            ),
             Self::Unpublished => {
-                ("unpublished", S::CONFLICT, "The agent has no published version", "Publish it first.")
+                ("unpublished", S::CONFLICT, "There is no published version", "Publish it first.")
             }
             Self::Locked => (
                 "locked",

@@ -116,6 +116,9 @@ impl From<Error> for Problem {
             Error::Dependents(dependents) => {
                 Self { errors: dependents, ..Self::new(P::HasDependents, P::HasDependents.advice()) }
             }
+            Error::MergeConflict(conflicts) => {
+                Self { errors: conflicts, ..Self::new(P::MergeConflict, P::MergeConflict.advice()) }
+            }
             Error::Unpublished => Self::new(P::Unpublished, P::Unpublished.advice()),
             Error::Held(hold) => Self::new(P::Locked, format!("It is {}.", hold.as_str())),
             Error::PolicyRefused(risks) => Self::listing(P::PolicyRefused, risks),

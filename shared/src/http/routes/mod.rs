@@ -129,6 +129,7 @@ pub enum QuotaClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     Agents,
+    Templates,
     Webhooks,
 }
 
@@ -136,6 +137,7 @@ impl Function {
     pub fn name(self) -> &'static str {
         match self {
             Self::Agents => "agents",
+            Self::Templates => "templates",
             Self::Webhooks => "webhooks",
         }
     }
@@ -146,6 +148,7 @@ impl Function {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Agents(AgentsOperation),
+    Templates(TemplatesOperation),
     Webhooks(WebhooksOperation),
 }
 
@@ -153,6 +156,7 @@ impl Operation {
     pub fn function(self) -> Function {
         match self {
             Self::Agents(_) => Function::Agents,
+            Self::Templates(_) => Function::Templates,
             Self::Webhooks(_) => Function::Webhooks,
         }
     }
@@ -201,6 +205,24 @@ pub enum AgentsOperation {
     Models,
     Entitlements,
     Usage,
+    PreviewEntitlements,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplatesOperation {
+    Create,
+    List,
+    Get,
+    Patch,
+    Delete,
+    Publish,
+    Versions,
+    Version,
+    Render,
+    Instantiate,
+    Agents,
+    Drift,
+    Upgrade,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

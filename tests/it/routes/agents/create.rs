@@ -179,9 +179,7 @@ async fn a_tier_raised_behind_the_cache_counts_at_once() {
     client.get("/v1/agents").send().await.expect(200);
     let tenant = "acme".parse().expect("a tenant");
     // Not through the harness: the authorizer's cache keeps the old tier.
-    agent_management::tenant::store::put_entitlements(&app.host.store, &tenant, "pro", &[].into())
-        .await
-        .expect("written");
+    app.host.entitle(&tenant, "pro", &[].into()).await.expect("written");
     client.post("/v1/agents", &an_agent().build()).send().await.expect(201);
 }
 

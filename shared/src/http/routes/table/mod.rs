@@ -3,13 +3,14 @@
 mod agents;
 mod search;
 mod service;
+mod templates;
 mod versions;
 
 use schemars::{JsonSchema, json_schema};
 
 use super::{
     AgentsOperation, Answer, Content, Operation, Parameter, ParameterSchema, Place, Route, SchemaOf,
-    WebhooksOperation,
+    TemplatesOperation, WebhooksOperation,
 };
 use crate::agent::AgentView;
 use crate::event::EventType;
@@ -17,7 +18,9 @@ use crate::http::problem::ProblemCode::{self, self as P};
 
 /// Every route of the public API.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [service::ROUTES, agents::ROUTES, versions::ROUTES, search::ROUTES].into_iter().flatten()
+    [service::ROUTES, agents::ROUTES, versions::ROUTES, search::ROUTES, templates::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 pub(super) const fn schema<T: JsonSchema>() -> SchemaOf {
@@ -155,6 +158,10 @@ pub(super) const CREATION: &[ProblemCode] = &[P::KeyTaken, P::Deleted, P::Idempo
 
 pub(super) const fn agents(operation: AgentsOperation) -> Operation {
     Operation::Agents(operation)
+}
+
+pub(super) const fn templates(operation: TemplatesOperation) -> Operation {
+    Operation::Templates(operation)
 }
 
 pub(super) const fn webhooks(operation: WebhooksOperation) -> Operation {

@@ -2,11 +2,10 @@
 
 use super::{AFTER, AGENT, CURSOR, HTML, LAST, LIMIT, OF_ONE, TYPES, agents, json, schema, webhooks};
 use crate::connection::TicketDocument;
+use crate::entitlement::{EntitlementsDocument, PreviewDocument, PreviewView, UsageView};
 use crate::event::{AuditEntry, EventsPage};
 use crate::http::caller::Scope;
-use crate::http::documents::{
-    EntitlementsDocument, HealthDocument, Items, NothingSaid, OfferedModel, UsageDocument,
-};
+use crate::http::documents::{HealthDocument, Items, NothingSaid, OfferedModel};
 use crate::http::problem::ProblemCode as P;
 use crate::http::routes::{AgentsOperation as Agents, Body, Method, Route, WebhooksOperation as Webhooks};
 use crate::page::Page;
@@ -59,7 +58,22 @@ pub(super) static ROUTES: &[Route] =
             Scope::AgentsRead,
             "How much of it is used",
         )
-        .answering(&[json(200, "The usage", schema::<UsageDocument>())]),
+        .answering(&[json(200, "The usage", schema::<UsageView>())]),
+        Route::scoped(
+            Method::Post,
+            "/v1/entitlements/preview",
+            agents(Agents::PreviewEntitlements),
+            Scope::AgentsRead,
+            "What another tier would do to the tenant's agents",
+        )
+        .only_reading()
+        .reading(Body::Json(schema::<PreviewDocument>()))
+        .answering(&[json(
+            200,
+            "A page of the agents whom something would be done about",
+            schema::<PreviewView>(),
+        )])
+        .refusing(&[&[P::InvalidCursor]]),
         Route::scoped(
             Method::Get,
             "/v1/agents/{id}/audit",

@@ -3,21 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_management::agent::alias::{Alias, Verdict, Wanted, heaviest, refuse_oversized};
-use agent_management::agent::live::{self, Live};
-use agent_management::agent::risk::{Risk, risks};
-use agent_management::agent::store::{self, Assumed, Operation, Written};
-use agent_management::agent::{Agent, Content, version};
-use agent_management::approval::{self, Approval, Asked, State};
-use agent_management::error::{Error, Result};
-use agent_management::http::caller::Caller;
-use agent_management::http::precondition::Precondition;
-use agent_management::id::{AgentId, AliasName, TenantId};
-use agent_management::violation::Violation;
+use crate::agent::alias::{Alias, Verdict, Wanted, heaviest, refuse_oversized};
+use crate::agent::live::{self, Live};
+use crate::agent::risk::{Risk, risks};
+use crate::agent::store::{self, Assumed, Operation, Written};
+use crate::agent::{Agent, Content, version};
+use crate::approval::{self, Approval, Asked, State};
+use crate::error::{Error, Result};
+use crate::http::caller::Caller;
+use crate::http::precondition::Precondition;
+use crate::id::{AgentId, AliasName, TenantId};
+use crate::violation::Violation;
 use jiff::Timestamp;
 
-use crate::Agents;
-use crate::change::{ATTEMPTS_MAX, back_off};
+use super::Base;
+use super::change::{ATTEMPTS_MAX, back_off};
 
 /// The most risks that a refusal names and an approval keeps.
 const RISKS_MAX: usize = 100;
@@ -48,7 +48,7 @@ pub struct Judged {
 
 /// Makes an alias what `decide` says.
 pub async fn repoint(
-    agents: &Agents,
+    base: &Base,
     caller: &Caller,
     id: &AgentId,
     precondition: &Precondition,
@@ -57,28 +57,26 @@ pub async fn repoint(
 ) -> Result<Repointed> {
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = store::get(&agents.store, &caller.tenant, id).await?;
+        let stored = store::get(&base.store, &caller.tenant, id).await?;
         precondition.check(stored.agent.rev)?;
         let wanted = decide(&stored.agent)?;
         if wanted.is_there(&stored.agent) {
             return Ok(Repointed::Unchanged(Box::new(stored.agent)));
         }
         let name = wanted.name.clone();
-        let judged = judge(agents, &caller.tenant, &stored.agent, wanted, BTreeMap::new()).await?;
+        let judged = judge(base, &caller.tenant, &stored.agent, wanted, BTreeMap::new()).await?;
         if let Some(asked) = judged.asked {
-            return ask(agents, caller, asked, now)
-                .await
-                .map(|approval| Repointed::Asked(Box::new(approval)));
+            return ask(base, caller, asked, now).await.map(|approval| Repointed::Asked(Box::new(approval)));
         }
         let after = stored.agent.with_alias(name.clone(), judged.alias, &caller.user, now);
-        let assumed = Assumed { entitlements: &caller.entitlements, agents_max: None };
-        match store::update(&agents.store, &caller.tenant, &stored, &after, operation, assumed).await? {
+        let assumed = Assumed { entitlements: &caller.entitlements, max: None };
+        match store::update(&base.store, &caller.tenant, &stored, &after, operation, assumed).await? {
             Written::Done => {
-                project(agents, &caller.tenant, &stored.agent, &after, &judged.contents).await;
+                project(base, &caller.tenant, &stored.agent, &after, &judged.contents).await;
                 return Ok(done(&stored.agent, &name, Box::new(after)));
             }
             Written::Landed(now) => {
-                project(agents, &caller.tenant, &stored.agent, &after, &judged.contents).await;
+                project(base, &caller.tenant, &stored.agent, &after, &judged.contents).await;
                 return Ok(done(&stored.agent, &name, now));
             }
             Written::Stale if precondition.is_open() => back_off(attempt).await,
@@ -98,7 +96,7 @@ fn done(before: &Agent, name: &AliasName, after: Box<Agent>) -> Repointed {
 /// # Errors
 /// [`Error::PolicyRefused`].
 pub async fn judge(
-    agents: &Agents,
+    base: &Base,
     tenant: &TenantId,
     agent: &Agent,
     wanted: Wanted,
@@ -122,7 +120,7 @@ pub async fn judge(
     }
     needed.retain(|version| !known.contains_key(version));
     let mut contents =
-        version::store::contents(&agents.store, tenant, &agent.id, needed.iter().copied()).await?;
+        version::store::contents(&base.store, tenant, &agent.id, needed.iter().copied()).await?;
     if needed.iter().any(|version| !contents.contains_key(version)) {
         return Err(Error::Unavailable("a version went away while it was read".into()));
     }
@@ -170,21 +168,21 @@ fn refused(alias: &AliasName, risks: &[Risk]) -> Error {
 }
 
 /// Asks another user, unless the caller has asked for the same and nobody has decided.
-pub async fn ask(agents: &Agents, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Approval> {
-    let page = approval::store::list(&agents.store, &caller.tenant, None, APPROVALS_MAX, now).await?;
+pub async fn ask(base: &Base, caller: &Caller, asked: Asked, now: Timestamp) -> Result<Approval> {
+    let page = approval::store::list(&base.store, &caller.tenant, None, APPROVALS_MAX, now).await?;
     let is_it = |known: &Approval| known.asks(&asked, &caller.user) && known.state(now) == State::Pending;
     if let Some(known) = page.items.into_iter().find(is_it) {
         return Ok(known);
     }
     let approval = Approval::ask(asked, &caller.user, now);
-    approval::store::insert(&agents.store, &caller.tenant, &approval).await?;
+    approval::store::insert(&base.store, &caller.tenant, &approval).await?;
     Ok(approval)
 }
 
 /// Brings the live copy up to a change of the head, if it is one of the live copy, too. The change is done
 /// whether or not this succeeds: `stream-fanout` repairs the copy.
 pub async fn project(
-    agents: &Agents,
+    base: &Base,
     tenant: &TenantId,
     before: &Agent,
     after: &Agent,
@@ -193,13 +191,13 @@ pub async fn project(
     if !live::differs(before, after) {
         return;
     }
-    if let Err(error) = copy(agents, tenant, after, contents).await {
+    if let Err(error) = copy(base, tenant, after, contents).await {
         tracing::warn!(%error, "the live copy waits for its repair");
     }
 }
 
 async fn copy(
-    agents: &Agents,
+    base: &Base,
     tenant: &TenantId,
     after: &Agent,
     contents: &BTreeMap<u64, Content>,
@@ -208,11 +206,11 @@ async fn copy(
         Some(live) => Some(live),
         None => {
             let needed = live::needs(after);
-            Live::of(after, &version::store::contents(&agents.store, tenant, &after.id, needed).await?)
+            Live::of(after, &version::store::contents(&base.store, tenant, &after.id, needed).await?)
         }
     };
     match live {
-        Some(live) => live::store::put(&agents.store, tenant, &after.id, &live).await,
+        Some(live) => live::store::put(&base.store, tenant, &after.id, &live).await,
         None => Ok(()),
     }
 }

@@ -1,12 +1,12 @@
 //! What keeps an agent, or an alias of one, from being removed: others that hand work to it.
 
-use agent_management::error::{Error, Result};
-use agent_management::id::{AgentId, TenantId};
-use agent_management::search::Dependent;
-use agent_management::search::store::dependents;
-use agent_management::violation::Violation;
+use crate::error::{Error, Result};
+use crate::id::{AgentId, TenantId};
+use crate::search::Dependent;
+use crate::search::store::dependents;
+use crate::violation::Violation;
 
-use crate::Agents;
+use super::Base;
 
 /// The most dependents that a refusal names.
 const NAMED_MAX: usize = 20;
@@ -19,7 +19,7 @@ const READ_MAX: usize = 100;
 /// # Errors
 /// [`Error::Dependents`].
 pub async fn refuse_dependents(
-    agents: &Agents,
+    base: &Base,
     tenant: &TenantId,
     id: &AgentId,
     alias: Option<&str>,
@@ -27,7 +27,7 @@ pub async fn refuse_dependents(
     let mut after: Option<String> = None;
     loop {
         // A page without any may still be followed by one: what no longer depends on it leaves a trace.
-        let page = dependents(&agents.store, tenant, id, alias, after.as_deref(), READ_MAX).await?;
+        let page = dependents(&base.store, tenant, id, alias, after.as_deref(), READ_MAX).await?;
         if !page.items.is_empty() {
             return Err(Error::Dependents(page.items.iter().take(NAMED_MAX).map(entry).collect()));
         }

@@ -1,0 +1,97 @@
+//! Templates by id, whoever's they are: the service's own are in the program, and cost no read.
+
+use std::borrow::Cow;
+
+use agent_management::error::{Error, Result};
+use agent_management::id::{TemplateId, TenantId};
+use agent_management::template::public::PublicTemplate;
+use agent_management::template::store::{self, Stored};
+use agent_management::template::{TemplateContent, TemplateVersion};
+
+use crate::Templates;
+
+/// A template.
+#[derive(Debug)]
+pub enum Found<'a> {
+    Public(&'a PublicTemplate),
+    Private(Box<Stored>),
+}
+
+impl Templates {
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn find(&self, tenant: &TenantId, id: &TemplateId) -> Result<Found<'_>> {
+        match self.public.get(id) {
+            Some(template) => Ok(Found::Public(template)),
+            None => Ok(Found::Private(Box::new(store::get(&self.base.store, tenant, id).await?))),
+        }
+    }
+
+    /// A template of the tenant's own.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] for one of the service's.
+    pub async fn find_own(&self, tenant: &TenantId, id: &TemplateId) -> Result<Stored> {
+        self.refuse_public(id)?;
+        store::get(&self.base.store, tenant, id).await
+    }
+
+    /// # Errors
+    /// [`Error::Conflict`] for one of the service's templates.
+    pub fn refuse_public(&self, id: &TemplateId) -> Result<()> {
+        if self.public.get(id).is_none() {
+            return Ok(());
+        }
+        let detail = "A public template is the service's own; create one with its content to change it.";
+        Err(Error::Conflict(detail.to_owned()))
+    }
+
+    /// A version, or the one that was published last.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the template or the version; [`Error::Unpublished`] where there is none.
+    pub async fn version(
+        &self,
+        tenant: &TenantId,
+        id: &TemplateId,
+        number: Option<u64>,
+    ) -> Result<Cow<'_, TemplateVersion>> {
+        if let Some(template) = self.public.get(id) {
+            let version = match number {
+                Some(number) => template.version(number).ok_or(Error::NotFound("version"))?,
+                None => template.latest(),
+            };
+            return Ok(Cow::Borrowed(version));
+        }
+        let number = match number {
+            Some(number) => number,
+            None => {
+                let stored = store::get(&self.base.store, tenant, id).await?;
+                stored.template.published_version().ok_or(Error::Unpublished)?
+            }
+        };
+        let found = store::find_version(&self.base.store, tenant, id, number).await?;
+        found.map(Cow::Owned).ok_or(Error::NotFound("version"))
+    }
+
+    /// What there is to render: a version, or the draft with none.
+    ///
+    /// # Errors
+    /// As [`Templates::version`]; [`Error::Conflict`] for the draft of a public template, which has none.
+    pub async fn content(
+        &self,
+        tenant: &TenantId,
+        id: &TemplateId,
+        number: Option<u64>,
+        is_draft: bool,
+    ) -> Result<(TemplateContent, Option<u64>)> {
+        if is_draft {
+            return Ok((self.find_own(tenant, id).await?.template.content, None));
+        }
+        match self.version(tenant, id, number).await {
+            Ok(version) => Ok((version.content.clone(), Some(version.number))),
+            Err(Error::Unpublished) => Ok((self.find_own(tenant, id).await?.template.content, None)),
+            Err(error) => Err(error),
+        }
+    }
+}

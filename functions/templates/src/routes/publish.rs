@@ -1,0 +1,49 @@
+//! `POST /v1/templates/{id}/publish`: the draft becomes a version, in one transaction with the head.
+
+use agent_management::agent::version::Release;
+use agent_management::dynamo::head::Operation;
+use agent_management::error::{Error, Result};
+use agent_management::http::precondition::Precondition;
+use agent_management::http::{Call, Reply};
+use agent_management::id::TemplateId;
+use agent_management::template::store::{self, Written};
+use agent_management::template::{TemplatePublication, TemplateVersion, TemplateVersionView};
+use agent_management::usecase::change::{ATTEMPTS_MAX, back_off};
+use http::StatusCode;
+
+use crate::Templates;
+
+pub async fn publish(templates: &Templates, call: &Call) -> Result<Reply> {
+    let caller = call.caller()?;
+    call.parameters(&[])?;
+    let precondition = Precondition::read(&call.headers)?;
+    let release = Release::read(call.json_or_empty()?)?;
+    let id: TemplateId = call.param("template_id", "template")?;
+    let (store, tenant) = (&templates.base.store, &caller.tenant);
+    let operation = Operation::begin();
+    for attempt in 0..ATTEMPTS_MAX {
+        let stored = templates.find_own(tenant, &id).await?;
+        precondition.check(stored.template.rev)?;
+        if let Some(number) = stored.template.published_as() {
+            let version = store::find_version(store, tenant, &id, number).await?;
+            let version = version.ok_or_else(|| Error::Unavailable("a version can't be read".into()))?;
+            return reply(&version, stored.template.rev, false);
+        }
+        stored.template.content.refuse_unpublishable()?;
+        let (after, version) = stored.template.publish(release.clone(), &caller.user, call.now)?;
+        match store::publish(store, tenant, &stored, &after, &version, operation).await? {
+            Written::Done => return reply(&version, after.rev, true),
+            Written::Landed(now) => return reply(&version, now.rev, true),
+            Written::Stale if precondition.is_open() => back_off(attempt).await,
+            Written::Stale => return Err(Error::PreconditionFailed),
+        }
+    }
+    Err(Error::Unavailable("the template keeps changing".into()))
+}
+
+fn reply(version: &TemplateVersion, rev: u64, minted: bool) -> Result<Reply> {
+    let status = if minted { StatusCode::CREATED } else { StatusCode::OK };
+    let publication = TemplatePublication { minted, version: TemplateVersionView::from(version) };
+    let place = format!("/v1/templates/{}/versions/{}", version.template, version.number);
+    Ok(Reply::json(status, &publication)?.with_etag(rev).with_location(&place))
+}
