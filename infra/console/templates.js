@@ -4,7 +4,7 @@ import { call, Problem } from './api.js';
 import { bones, button, byId, failure, h, say, walk } from './dom.js';
 import { refusal } from './risks.js';
 import { contentOf } from './compare.js';
-import { templatePage } from './template.js';
+import { badges, templatePage } from './template.js';
 import { widen } from './views.js';
 
 const PAGE = 100;
@@ -31,12 +31,6 @@ function escaped(value) {
 
 const isEmpty = (value) => value === null || JSON.stringify(value) === '[]' || JSON.stringify(value) === '{}';
 const withoutEmpty = (document) => Object.fromEntries(Object.entries(document).filter(([, value]) => !isEmpty(value)));
-
-/** Badges of a template: its kind, which is its first tag, and whose it is. */
-export const badges = ({ tags, visibility }) => [
-  tags.length > 0 && h('span', { class: 'badge kind' }, tags[0]),
-  h('span', { class: `badge ${visibility}` }, visibility === OWN ? 'your own' : 'public'),
-];
 
 /**
  * `onOpen(id)` when a template is shown, or with nothing the gallery, `onNames()` when names may have changed,

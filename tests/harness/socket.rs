@@ -220,11 +220,14 @@ impl Listening {
         Remote::of(&self.host.base_url, tenant).await
     }
 
-    /// The same, on a tier without a limit on agents.
+    /// The same, on a tier without a limit on agents. That it is now is the first event of the tenant's log,
+    /// long enough ago to be settled.
     pub async fn client_on(&self, tenant: &str, tier: &str) -> Remote {
         let remote = self.client(tenant).await;
         let said = json!({"tier": tier, "overrides": {"agents": null}});
         assert_eq!(remote.send("PUT", &format!("/_local/tenants/{tenant}"), Some(&said)).await.0, 200);
+        assert_eq!(remote.get("/_local/idle").await.0, 200);
+        remote.advance_s(120).await;
         remote
     }
 

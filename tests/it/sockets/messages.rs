@@ -27,13 +27,13 @@ async fn a_change_arrives_as_an_event_with_the_agent_in_it() {
     assert_eq!((frame["type"].as_str(), frame["id"].as_str()), (Some("event"), Some("s")));
     assert_eq!(frame["event"]["id"], format!("evt_{id}_1"));
     assert_eq!(frame["event"]["type"], "agent.created");
-    assert_eq!(frame["event"]["seq"], 1);
+    assert_eq!(frame["event"]["seq"], 2, "the first one entitled the tenant");
     assert_eq!(frame["event"]["tenant"], "acme");
     assert_eq!(frame["event"]["actor"], "dev");
     assert_eq!(frame["event"]["timestamp"], agent["created_at"]);
     assert_eq!(frame["event"]["data"], agent);
     let (_, page) = remote.get("/v1/events").await;
-    assert_eq!(page["items"][0]["cursor"], frame["cursor"], "one cursor for the socket and the log");
+    assert_eq!(page["items"][1]["cursor"], frame["cursor"], "one cursor for the socket and the log");
     service.stop().await;
 }
 
@@ -239,14 +239,14 @@ async fn what_was_lost_is_told_as_a_gap_at_the_next_event_or_ping_and_read_from_
     let (remote, mut socket) = opened(&service).await;
     let start = socket.subscribe(None).await["cursor"].clone();
     // Whoever read the log for it died on the way, before the first event.
-    leave(&remote, &json!({"r": {"run": 1, "from": 0, "until": 1, "withheld": 0}})).await;
+    leave(&remote, &json!({"r": {"run": 1, "from": 1, "until": 2, "withheld": 0}})).await;
     create(&remote, "Not pushed").await;
     assert_eq!(socket.hear().await, json!({"type": "gap", "id": "s", "cursor": start}));
     assert_eq!(socket.subscribe(start.as_str()).await["cursor"], start);
-    assert_eq!(socket.hear().await["event"]["seq"], 1);
+    assert_eq!(socket.hear().await["event"]["seq"], 2);
     let bookmark = socket.hear().await;
     // A push did not arrive, and nothing happens after it but the client's ping.
-    leave(&remote, &json!({"l": 1})).await;
+    leave(&remote, &json!({"l": 2})).await;
     socket.say(&json!({"action": "ping"})).await;
     assert_eq!(socket.hear().await, json!({"type": "gap", "id": "s", "cursor": bookmark["cursor"]}));
     assert_eq!(socket.hear().await["type"], "pong");
