@@ -36,8 +36,7 @@ export function agentsPanel({ onSelect, onAgent, onGone, onNames }) {
 
   function render() {
     const focused = document.activeElement?.dataset.agent;
-    const sorted = [...rows.values()].sort((one, other) => (one.created_at < other.created_at ? 1 : -1));
-    list.replaceChildren(...sorted.map(row));
+    list.replaceChildren(...all().map(row));
     list.querySelector(`[data-agent="${focused}"]`)?.focus();
     more.hidden = !next;
     state.replaceChildren();
@@ -155,6 +154,9 @@ export function agentsPanel({ onSelect, onAgent, onGone, onNames }) {
 
   more.addEventListener('click', loadMore);
   list.addEventListener('keydown', walk);
-  return { load, take, put, drop, select, clear, row, learn,
+  /** Those that are known by name, in the list's order. */
+  const all = () => [...rows.values()].sort((one, other) => (one.created_at < other.created_at ? 1 : -1));
+
+  return { load, take, put, drop, select, clear, row, learn, all,
     first: () => list.querySelector('[data-agent]')?.dataset.agent, nameOf: (id) => names.get(id) ?? id };
 }

@@ -6,14 +6,22 @@ import { approvalsPanel } from './approvals.js';
 import { byId, say } from './dom.js';
 import { connect } from './events.js';
 import { agentEditor } from './form.js';
+import { planPanel } from './plan.js';
 import { searchPanel } from './search.js';
+import { templatesPanel } from './templates.js';
 import { timelinePanel } from './timeline.js';
+import { widen } from './views.js';
 
 const TIERS = ['free', 'pro', 'enterprise'];
 const TIER_KEY = 'console.tier';
 const USER_KEY = 'console.user';
 const APPROVAL = 'apv_';
+const TEMPLATE = 'tpl_';
+/** What events of the tier are about. */
+const ENTITLEMENTS = 'entitlements';
 const SIDES = ['events', 'approvals'];
+/** What the middle shows: one of them. */
+const MIDDLES = ['agent', 'templates', 'plan'];
 const wide = matchMedia('(min-width: 56rem)');
 const [connection, streamState] = ['connection', 'stream-state'].map(byId);
 
@@ -24,13 +32,29 @@ let user = users.find((name) => name === localStorage.getItem(USER_KEY)) ?? '';
 let pasted;
 let stream;
 let counting;
-let counted;
+/** The agent that is shown, or about to be. */
+let agentId;
 
-/** Shows a panel. A wide window shows all, but for one of two at its side. */
+/** The address names what is shown, so that loading the page again shows it again. */
+const address = () => {
+  const { middle } = document.body.dataset;
+  const place = { agent: agentId, templates: templates.shown() ?? 'templates', plan: 'plan' }[middle];
+  history.replaceState(null, '', place ? `#${place}` : location.pathname);
+};
+
+/** Shows a panel. A wide window shows all, but for one of several in its middle, and at its side. */
 const show = (panel) => {
   const { dataset } = document.body;
   dataset.panel = panel;
   if (SIDES.includes(panel)) dataset.side = panel;
+  if (MIDDLES.includes(panel) && dataset.middle !== panel) {
+    dataset.middle = panel;
+    widen(false);
+    if (panel !== 'plan') plan.close();
+    address();
+  }
+  for (const one of MIDDLES) byId(`show-${one}`)?.setAttribute('aria-pressed', String(dataset.middle === one));
+  byId('usage').ariaPressed = String(dataset.middle === 'plan');
   for (const tab of byId('panels').children) tab.ariaCurrent = tab.dataset.show === panel ? 'true' : null;
   for (const tab of byId('sides').children) tab.ariaPressed = String(tab.dataset.show === dataset.side);
 };
@@ -39,12 +63,28 @@ const open = (id) => {
   show('agent');
   return editor.open(id);
 };
+const openTemplate = (id) => {
+  show('templates');
+  return templates.open(id);
+};
+const showPlan = () => {
+  show('plan');
+  plan.open();
+};
+/** Leads to what an event is about. */
+const showSubject = (id) => {
+  if (id.startsWith(APPROVAL)) return showApproval(id);
+  if (id === ENTITLEMENTS) return showPlan();
+  return id.startsWith(TEMPLATE) ? openTemplate(id) : open(id);
+};
 const showApproval = (id) => {
   show('approvals');
   approvals.focus(id);
 };
 /** What an event is about, by name. */
 const nameOf = (id) => {
+  if (id === ENTITLEMENTS) return 'Tier and limits';
+  if (id.startsWith(TEMPLATE)) return templates.nameOf(id);
   if (!id.startsWith(APPROVAL)) return agents.nameOf(id);
   const agent = approvals.agentOf(id);
   return agent ? `Approval for ${agents.nameOf(agent)}` : 'An approval';
@@ -59,9 +99,7 @@ const agents = agentsPanel({
   },
 });
 const search = searchPanel({ row: agents.row, onFound: agents.learn });
-const timeline = timelinePanel({
-  nameOf, onSelect: (id) => (id.startsWith(APPROVAL) ? showApproval(id) : open(id)),
-});
+const timeline = timelinePanel({ nameOf, onSelect: showSubject });
 const approvals = approvalsPanel({
   nameOf: agents.nameOf,
   onSelect: open,
@@ -78,38 +116,44 @@ const editor = agentEditor({
   onAgent(agent) {
     agents.put(agent);
     search.stale();
-    readUsage();
+    plan.soon();
   },
   onGone(id) {
     agents.drop(id);
     search.stale();
-    readUsage();
+    plan.soon();
   },
   onAsked: () => approvals.take(),
   onApprovals: showApproval,
+  onTemplate: openTemplate,
+  templateOf: (id) => templates.known(id),
   onOpen(id) {
+    agentId = id;
     agents.select(id);
-    // The address names the agent, so that loading the page again shows it again.
-    history.replaceState(null, '', id ? `#${id}` : location.pathname);
+    address();
   },
 });
-
-// The header
-
-async function readUsage() {
-  const { tier: name, agents: { used, limit } } = await call('GET', '/v1/usage');
-  byId('usage-text').textContent = limit === null ? `${used} agents` : `${used} of ${limit} agents`;
-  byId('usage').title = `Tier ${name}`;
-  const meter = byId('usage-meter');
-  meter.hidden = limit === null;
-  meter.value = limit ? used / limit : 0;
-}
-
-/** Events come in bursts, and the count is the same for all of one. */
-function countSoon() {
-  clearTimeout(counted);
-  counted = setTimeout(() => readUsage().catch(() => {}), 300);
-}
+const templates = templatesPanel({
+  onOpen: address,
+  onNames() {
+    timeline.rename();
+    editor.renamed();
+  },
+  onCreated(agent) {
+    agents.put(agent);
+    plan.soon();
+    open(agent.id);
+  },
+  onAgent: open,
+  onCount: () => plan.soon(),
+  /** The one that is shown comes first. */
+  agents() {
+    const all = agents.all();
+    const shown = editor.shown();
+    return [...(shown ? [shown] : []), ...all.filter(({ id }) => id !== shown?.id)];
+  },
+});
+const plan = planPanel({ onAgent: open, onTier: () => readModels().catch(() => {}) });
 
 // Events
 
@@ -140,18 +184,25 @@ function showState(state, { attempt, delay = 0, reason } = {}) {
 
 function take(event) {
   timeline.take(event);
-  if (event.type.startsWith('approval.')) return approvals.take();
-  agents.take(event);
-  search.stale();
-  return countSoon();
+  const [subject] = event.type.split('.');
+  if (subject === 'approval') return approvals.take();
+  if (subject === ENTITLEMENTS) return plan.take(event);
+  if (subject === 'template') {
+    templates.take(event);
+    editor.renamed(event.data.id === editor.shown()?.template?.id);
+  } else {
+    agents.take(event);
+    search.stale();
+  }
+  return plan.soon();
 }
 
 /** Events that were not sent one by one: the log has them, and the agents are as they left them. */
 async function catchUp({ after, to }) {
   search.stale();
   const events = to ? timeline.read(after, to) : timeline.load();
-  await Promise.all([agents.load(), approvals.load(), events]).catch(() => {});
-  countSoon();
+  await Promise.all([agents.load(), approvals.load(), templates.load(), events]).catch(() => {});
+  plan.soon();
 }
 
 async function follow() {
@@ -180,7 +231,7 @@ async function readModels() {
 
 /** Reads what no event brings. Each panel shows its own failure. */
 async function read() {
-  await Promise.allSettled([readModels(), readUsage(), agents.load(), approvals.load()]);
+  await Promise.allSettled([readModels(), plan.readUsage(), agents.load(), approvals.load(), templates.load()]);
 }
 
 /** Marks who speaks: the tier's tenant, and the user. */
@@ -197,16 +248,21 @@ async function start(wanted) {
   agents.clear();
   search.clear();
   approvals.clear();
+  templates.clear();
+  plan.clear();
   editor.clear();
   byId('token-panel').hidden = true;
-  byId('new-agent').disabled = false;
-  byId('usage-text').textContent = '';
-  byId('usage-meter').hidden = true;
+  for (const id of ['new-agent', 'show-templates']) byId(id).disabled = false;
   showState('connecting');
   mark();
   const following = follow();
+  const isElsewhere = named.startsWith(TEMPLATE) || MIDDLES.includes(named);
+  if (named.startsWith(TEMPLATE)) openTemplate(named);
+  else if (named === 'plan') showPlan();
+  else if (isElsewhere) show(named);
+  else if (document.body.dataset.middle === 'plan') plan.open();
   await read();
-  const first = named || (wide.matches && agents.first());
+  const first = (!isElsewhere && named) || (wide.matches && agents.first());
   // Someone may have begun something meanwhile.
   if (first && editor.isIdle()) editor.open(first);
   await following;
@@ -218,7 +274,7 @@ function askForToken(reason) {
   byId('no-agent').hidden = true;
   // A token says whose agents these are, so that there is nothing to switch.
   for (const id of ['tiers', 'user-switch']) byId(id).hidden = true;
-  byId('new-agent').disabled = true;
+  for (const id of ['new-agent', 'show-templates']) byId(id).disabled = true;
   byId('token-panel').hidden = false;
   showState('off');
   byId('token-reason').textContent = reason;
@@ -235,8 +291,14 @@ listen({
   },
 });
 
+/** Asks whether what is not saved may be lost, where the question can be seen. */
+function mayLeave() {
+  if (editor.hasUnsaved()) show('agent');
+  return editor.mayLeave();
+}
+
 byId('tiers').addEventListener('change', async ({ target }) => {
-  if (await editor.mayLeave()) {
+  if (await mayLeave()) {
     tier = target.value;
     localStorage.setItem(TIER_KEY, tier);
     start('');
@@ -245,7 +307,7 @@ byId('tiers').addEventListener('change', async ({ target }) => {
   }
 });
 byId('user').addEventListener('change', async ({ target }) => {
-  if (await editor.mayLeave()) {
+  if (await mayLeave()) {
     user = target.value;
     localStorage.setItem(USER_KEY, user);
     start();
@@ -268,6 +330,12 @@ byId('new-agent').addEventListener('click', () => {
   show('agent');
   editor.create();
 });
+byId('show-templates').addEventListener('click', () => {
+  show('templates');
+  templates.openGallery();
+});
+byId('usage').addEventListener('click', showPlan);
+byId('plan-close').addEventListener('click', () => show('agent'));
 byId('curl-copy').addEventListener('click', () => {
   const text = byId('curl-text');
   navigator.clipboard.writeText(text.textContent).then(() => say('Copied.'), () => {

@@ -31,6 +31,7 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
   /** What the view was read for. */
   let listed;
   let turn = 0;
+  let asking = 0;
   let waiting;
   let fields;
   /** The values as the fields show those that the agent was made with. */
@@ -50,8 +51,11 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
 
   function wanted() {
     const { mistakes, variables } = given();
-    if (fields.place(mistakes) || mistakes.length) fields.focus(mistakes[0]?.pointer.split('/')[2]);
-    if (mistakes.length) return undefined;
+    fields.place(mistakes);
+    if (mistakes.length) {
+      fields.focus(mistakes[0].pointer.split('/')[2]);
+      return undefined;
+    }
     const hasValues = Object.keys(variables).length > 0;
     return { agent_id: agent.id, version: drift.to_version, ...(hasValues && { variables }), ...conflicts.chosen() };
   }
@@ -163,7 +167,7 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
       rest.length > 0 && h('div', { class: 'notice bad' }, h('p', {}, h('strong', {}, 'This would be refused.')),
         rest.map((violation) => shownViolation(violation))),
       dropped.length > 0 && h('p', { class: 'hint' }, `Values that it forgets: ${dropped.join(', ')}.`),
-      patch.length > 0 && table('the agent now', 'after it', contentOf(agent), contentOf(answer.agent)).element,
+      patch.length > 0 && table('the agent now', 'after the upgrade', contentOf(agent), contentOf(answer.agent)).element,
       patch.length > 0 && h('details', {}, h('summary', {}, 'As a JSON Patch'),
         h('pre', { tabindex: '0', role: 'group', 'aria-label': 'JSON Patch' }, JSON.stringify(patch, null, 2))),
     ].filter(Boolean));
@@ -173,7 +177,8 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
   function showRefusal(problem) {
     const rest = conflicts.place(fields.place(problem.errors));
     if (fields.element.querySelector('[aria-invalid="true"]')) values.open = true;
-    const told = { ...problem, message: problem.message, errors: rest };
+    const message = problem.code === 'merge_conflict' ? 'Choose above whose value to take.' : problem.message;
+    const told = { ...problem, message, errors: rest };
     view.querySelector('[aria-invalid="true"]')?.focus();
     return refusal(told);
   }
@@ -194,15 +199,15 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     clearTimeout(waiting);
     const said = wanted();
     if (!said) return;
-    const mine = ++turn;
+    const mine = ++asking;
     refused.replaceChildren();
     result.ariaBusy = 'true';
     try {
       const answer = await asked(said);
-      if (mine === turn) showPreview(answer);
+      if (mine === asking) showPreview(answer);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (mine !== turn) return;
+      if (mine !== asking) return;
       result.hidden = true;
       refused.replaceChildren(showRefusal(problem));
     }
@@ -210,6 +215,7 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
   }
 
   function forgetPreview() {
+    asking += 1;
     clearTimeout(waiting);
     result.hidden = true;
     result.replaceChildren();

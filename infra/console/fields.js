@@ -60,10 +60,10 @@ export function formFields(form, onInput) {
     place.setAttribute('aria-describedby', described);
   }
 
-  function option({ provider, id, tier, admitted: isAdmitted = true }) {
+  function option({ provider, id, tier, admitted: isAdmitted = true, retires_on: end }) {
     known.set(`${provider}/${id}`, { provider, id });
     return h('option', { value: `${provider}/${id}`, 'data-admitted': String(isAdmitted) },
-      isAdmitted ? id : `${id} (${tier})`);
+      isAdmitted ? id : `${id} (${tier})`, end && ` (retires on ${end})`);
   }
 
   /** Offers the catalogue's models, with those that the tier does not admit marked. */

@@ -4,6 +4,8 @@ import { aliasesPanel } from './aliases.js';
 import { call, Problem } from './api.js';
 import { ask, answer, isAsking } from './ask.js';
 import { bones, button, byId, code, failure, h, say, time } from './dom.js';
+import { driftPanel } from './drift.js';
+import { madeFrom, published, showRetiring } from './facts.js';
 import { formFields } from './fields.js';
 import { showHistory } from './history.js';
 import { afterRemoval, difference, isSame, merged, patched } from './patch.js';
@@ -14,7 +16,7 @@ import { tabs } from './views.js';
 /** The members of an agent that clients write. */
 const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
 const MERGE_PATCH = 'application/merge-patch+json';
-const VIEWS = ['form', 'json', 'versions', 'aliases', 'history'];
+const VIEWS = ['form', 'json', 'versions', 'aliases', 'template', 'history'];
 /** Those that show what the form holds. */
 const TEXTS = ['form', 'json'];
 
@@ -36,9 +38,10 @@ function withoutEmpty(content) {
 /**
  * `onAgent(agent)` when the agent was created or changed here, `onGone(id)` when it was deleted here,
  * `onOpen(id)` when another one is shown, or none, `onAsked()` when another user was asked for something,
- * `onApprovals(id)` when an approval is to be shown.
+ * `onApprovals(id)` when an approval is to be shown, `onTemplate(id)` when a template is. `templateOf(id)` is what is
+ * known of one.
  */
-export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
+export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals, onTemplate, templateOf }) {
   /** The agent as the service told it last; null while there is none yet, or nothing is shown. */
   let base = null;
   /** What the form holds; null while it shows nothing. */
@@ -65,19 +68,24 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
 
   function showFacts() {
     const about = base && [code(base.id), `rev ${base.rev}`, base.key && ['key ', code(base.key)],
-      ['changed ', time(base.updated_at), ` by ${base.updated_by}`], published(base)];
+      ['changed ', time(base.updated_at), ` by ${base.updated_by}`], published(base),
+      madeFrom(base, templateOf(base.template?.id), () => showView('template'))];
     const parts = (about ?? ['Only a name and a model are needed.']).filter(Boolean);
     facts.replaceChildren(...parts.map((part) => h('span', {}, part)));
     byId('agent-unsaved').textContent = isDirty() ? 'not saved' : '';
     byId('save').hidden = isArchived() || (!isText() && !isDirty());
     byId('discard').hidden = !isDirty() && base !== null;
     byId('discard').textContent = base ? 'Discard changes' : 'Cancel';
+    showRetiring(base, content?.config?.model, !isArchived() && useModel);
   }
 
-  function published({ published_version: version, unpublished_changes: isAhead, aliases: { live } }) {
-    if (version === null) return 'not published';
-    const more = `${isAhead ? ', and changed since' : ''}${live?.paused ? '; live is paused' : ''}`;
-    return `published as v${version}${more}`;
+  /** Puts another model into the form; its settings stay. */
+  function useModel(model) {
+    content.config = { ...content.config, model: { ...content.config.model, ...model } };
+    showText();
+    showFacts();
+    say('It stands in the form. Save to keep it.');
+    byId('save').focus();
   }
 
   function showText() {
@@ -113,7 +121,8 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
     byId('restore').hidden = !isArchived();
     byId('publish').hidden = isNew || isArchived();
     for (const id of ['duplicate', 'delete', 'tab-versions', 'tab-aliases', 'tab-history']) byId(id).hidden = isNew;
-    if (isNew && !isText()) views.show('form');
+    byId('tab-template').hidden = !base?.template;
+    if ((isNew && !isText()) || (!base?.template && views.shown() === 'template')) views.show('form');
     showText();
     placeViolations();
     showFacts();
@@ -129,6 +138,7 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
     if (name !== 'versions') versions.close();
     if (name === 'versions') versions.show(base);
     if (name === 'aliases') aliases.show(base);
+    if (name === 'template') drift.show(base);
     if (name === 'history') showHistory(base.id);
   }
 
@@ -165,6 +175,7 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
     wanted = undefined;
     versions.clear();
     aliases.clear();
+    drift.clear();
     base = null;
     content = null;
     render();
@@ -174,10 +185,11 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
 
   // Questions, refusals, conflicts
 
+  const hasUnsaved = () => isDirty() || aliases.isDirty();
   const isIdle = () => wanted === undefined && byId('token-panel').hidden;
 
   async function mayLeave() {
-    return !(isDirty() || aliases.isDirty()) || ask('There are changes that are not saved.', 'Discard them');
+    return !hasUnsaved() || ask('There are changes that are not saved.', 'Discard them');
   }
 
   function refused(problem) {
@@ -413,6 +425,13 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
     close();
   }
 
+  /** What is known of templates is more than it was, or one has changed: `isNews` says that it may be this one. */
+  function renamed(isNews) {
+    if (base?.template) showFacts();
+    if (isNews) drift.reread();
+    if (isNews && base?.template && views.shown() === 'template') drift.show(base);
+  }
+
   /** Shows two versions of an agent side by side. */
   async function compare(id, from, to) {
     await open(id);
@@ -435,6 +454,7 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
   };
   const versions = versionsPanel(shared);
   const aliases = aliasesPanel({ ...shared, onPublish: () => byId('publish').click() });
+  const drift = driftPanel({ ...shared, onTemplate });
   byId('publish').addEventListener('click', () => {
     if (!jsonError.hidden) return json.focus();
     showView('versions');
@@ -467,6 +487,8 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
   byId('restore').addEventListener('click', () => act('restore', 'Restored.'));
   byId('delete').addEventListener('click', erase);
   addEventListener('keydown', async (event) => {
+    // It may be hidden behind something else.
+    if (!editor.checkVisibility()) return;
     if (event.key === 's' && (event.ctrlKey || event.metaKey) && content && !form.hidden) {
       event.preventDefault();
       save();
@@ -475,6 +497,7 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals }) {
     if (isAsking()) answer(false);
     else if (content && (!base || isDirty()) && !isBusy && await mayLeave()) discard();
   });
-  addEventListener('beforeunload', (event) => { if (isDirty() || aliases.isDirty()) event.preventDefault(); });
-  return { open, create, compare, remote, gone, offer, clear, mayLeave, isIdle };
+  addEventListener('beforeunload', (event) => { if (hasUnsaved()) event.preventDefault(); });
+  return { open, create, compare, remote, gone, offer, renamed, clear, mayLeave, hasUnsaved, isIdle,
+    shown: () => base };
 }

@@ -33,7 +33,7 @@ const isEmpty = (value) => value === null || JSON.stringify(value) === '[]' || J
 const withoutEmpty = (document) => Object.fromEntries(Object.entries(document).filter(([, value]) => !isEmpty(value)));
 
 /**
- * `onOpen(id)` when a template is shown, or with nothing the gallery, `onNames()` when names may have changed,
+ * `onOpen()` when another template is shown, or the gallery, `onNames()` when names may have changed,
  * `onCreated(agent)` when an agent was made, `onAgent(id)` when one is asked for, `onCount()` when there is another
  * number of templates. `agents()` are those to make a template of, the one that is shown first.
  */
@@ -113,7 +113,7 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
   }
 
   /** Reads all templates. What stands there stays until they came. */
-  async function load() {
+  async function load(isAction = false) {
     const mine = ++turn;
     list.ariaBusy = 'true';
     if (!known.size) state.replaceChildren(bones());
@@ -122,7 +122,7 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
       let cursor = null;
       for (let number = 0; number < PAGES_MAX; number += 1) {
         const query = new URLSearchParams({ limit: PAGE, ...(cursor && { cursor }) });
-        const { items, next_cursor: next } = await call('GET', `/v1/templates?${query}`);
+        const { items, next_cursor: next } = await call('GET', `/v1/templates?${query}`, { isAction: isAction && number === 0 });
         if (mine !== turn) return;
         found.push(...items);
         cursor = next;
@@ -141,7 +141,7 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
       if (!(problem instanceof Problem)) throw problem;
       if (mine !== turn) return;
       if (!known.size) count.textContent = '';
-      state.replaceChildren(failure(problem, load));
+      state.replaceChildren(failure(problem, () => load(true)));
     }
     if (mine === turn) list.ariaBusy = 'false';
   }
@@ -155,17 +155,24 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
     onOpen();
   }
 
+  /** Shows the gallery as it is now. */
+  function openGallery() {
+    showGallery();
+    load(true);
+  }
+
   function open(id) {
     view.hidden = true;
-    onOpen(id);
-    return page.open(id);
+    const opened = page.open(id);
+    onOpen();
+    return opened;
   }
 
   /** Something happened to a template. Such events come in bursts, too. */
   function take({ type, data }) {
     if (data.name) names.set(data.id, data.name);
     clearTimeout(reading);
-    reading = setTimeout(load, BURST_MS);
+    reading = setTimeout(() => load(), BURST_MS);
     page.take(type, data);
   }
 
@@ -248,6 +255,6 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
     event.stopPropagation();
     hideCreation();
   });
-  return { load, open, showGallery, take, clear, shown: page.shown, known: (id) => known.get(id),
+  return { load, open, openGallery, take, clear, shown: page.shown, known: (id) => known.get(id),
     nameOf: (id) => names.get(id) ?? id };
 }

@@ -2,6 +2,8 @@
 
 import { call, Problem } from './api.js';
 import { bones, button, byId, code, failure, h, time, walk } from './dom.js';
+import { dayText } from './facts.js';
+import { usageText } from './usage.js';
 
 const PAGE = 100;
 /** The most pages that are read at once, and the most rows that are kept. */
@@ -12,6 +14,17 @@ const POINTERS_MAX = 4;
 const list = byId('timeline');
 const state = byId('timeline-state');
 
+/** What an event tells besides its type and what changed, in words; of one without its data, what can be told. */
+const WORDS = {
+  'agent.model_retiring': ({ model_retiring: retiring, config }) => (retiring
+    ? `${config.model.id} retires on ${dayText(retiring.retires_on)}; use ${retiring.fallback.id}`
+    : 'its model is going to retire'),
+  'entitlements.changed': ({ tier }) => (tier ? `the tier is ${tier}` : 'the tier or its limits were set'),
+  'entitlements.warning': ({ usage }, changed) => (usage && usageText(usage, changed))
+    || `${changed.map((name) => name.replaceAll('_', ' ')).join(', ') || 'something'}: 80 % are used, or all`,
+  'template.published': ({ published_version: version }) => version && `version ${version}`,
+};
+
 /** `nameOf(id)` names what an event is about, `onSelect(id)` is told when that is asked for. */
 export function timelinePanel({ nameOf, onSelect }) {
   let hasFailed = false;
@@ -19,9 +32,11 @@ export function timelinePanel({ nameOf, onSelect }) {
   function row(isNew, { id, type, timestamp, seq, actor, changed, data }) {
     const shown = changed.slice(0, POINTERS_MAX).map((pointer) => code(pointer));
     const hidden = changed.length - shown.length;
+    const about = WORDS[type]?.(data, changed.map((pointer) => pointer.split('/')[2]).filter(Boolean));
     const inside = [
       h('span', { class: 'type' }, type), time(timestamp),
       h('span', { class: 'who' }, h('strong', {}, nameOf(data.id)), h('span', { class: 'dim' }, ` by ${actor}`)),
+      about && h('span', { class: 'about-event' }, about),
       h('span', { class: 'changed' }, shown, hidden > 0 && h('span', { class: 'dim' }, `and ${hidden} more`)),
     ];
     const said = { 'data-event': id, 'data-agent-id': data.id, 'data-type': type, 'data-seq': seq };
@@ -65,7 +80,7 @@ export function timelinePanel({ nameOf, onSelect }) {
       state.replaceChildren();
       if (!list.children.length) {
         state.append(h('div', { class: 'state' }, h('p', {}, 'Nothing has happened yet.'),
-          h('p', {}, 'Each change of an agent shows up here as it is made, by whomever.')));
+          h('p', {}, 'Each change of an agent or a template shows up here as it is made, by whomever.')));
       }
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -22,7 +22,7 @@ const fn page(path: &'static str, content_type: &'static str, content: &'static 
     Page { path, content_type, content }
 }
 
-const PAGES: [Page; 30] = [
+const PAGES: [Page; 40] = [
     page("/", HTML, include_str!("../../console/index.html")),
     page("/docs", HTML, include_str!("../../console/docs.html")),
     page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
@@ -35,22 +35,32 @@ const PAGES: [Page; 30] = [
     page("/console/approvals.js", JAVASCRIPT, include_str!("../../console/approvals.js")),
     page("/console/ask.js", JAVASCRIPT, include_str!("../../console/ask.js")),
     page("/console/compare.js", JAVASCRIPT, include_str!("../../console/compare.js")),
+    page("/console/conflicts.js", JAVASCRIPT, include_str!("../../console/conflicts.js")),
     page("/console/console.css", CSS, include_str!("../../console/console.css")),
     page("/console/console.js", JAVASCRIPT, include_str!("../../console/console.js")),
     page("/console/dom.js", JAVASCRIPT, include_str!("../../console/dom.js")),
+    page("/console/drift.js", JAVASCRIPT, include_str!("../../console/drift.js")),
     page("/console/events.js", JAVASCRIPT, include_str!("../../console/events.js")),
+    page("/console/facts.js", JAVASCRIPT, include_str!("../../console/facts.js")),
     page("/console/fields.js", JAVASCRIPT, include_str!("../../console/fields.js")),
     page("/console/form.js", JAVASCRIPT, include_str!("../../console/form.js")),
     page("/console/history.js", JAVASCRIPT, include_str!("../../console/history.js")),
     page("/console/icon.svg", SVG, include_str!("../../console/icon.svg")),
+    page("/console/instantiate.js", JAVASCRIPT, include_str!("../../console/instantiate.js")),
     page("/console/panels.css", CSS, include_str!("../../console/panels.css")),
     page("/console/patch.js", JAVASCRIPT, include_str!("../../console/patch.js")),
+    page("/console/plan.js", JAVASCRIPT, include_str!("../../console/plan.js")),
     page("/console/policy.js", JAVASCRIPT, include_str!("../../console/policy.js")),
     page("/console/publish.js", JAVASCRIPT, include_str!("../../console/publish.js")),
     page("/console/risks.js", JAVASCRIPT, include_str!("../../console/risks.js")),
     page("/console/search.js", JAVASCRIPT, include_str!("../../console/search.js")),
     page("/console/shares.js", JAVASCRIPT, include_str!("../../console/shares.js")),
+    page("/console/template.js", JAVASCRIPT, include_str!("../../console/template.js")),
+    page("/console/templates.css", CSS, include_str!("../../console/templates.css")),
+    page("/console/templates.js", JAVASCRIPT, include_str!("../../console/templates.js")),
     page("/console/timeline.js", JAVASCRIPT, include_str!("../../console/timeline.js")),
+    page("/console/usage.js", JAVASCRIPT, include_str!("../../console/usage.js")),
+    page("/console/variables.js", JAVASCRIPT, include_str!("../../console/variables.js")),
     page("/console/versions.js", JAVASCRIPT, include_str!("../../console/versions.js")),
     page("/console/views.js", JAVASCRIPT, include_str!("../../console/views.js")),
 ];

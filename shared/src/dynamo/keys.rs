@@ -39,6 +39,11 @@ pub fn tenant(tenant: &TenantId) -> Key {
     Key { pk: format!("T#{tenant}"), sk: "#Q".to_owned() }
 }
 
+/// The tenant in the partition of [`tenant`].
+pub fn split_tenant(partition: &str) -> Option<TenantId> {
+    partition.strip_prefix("T#")?.parse().ok()
+}
+
 /// The tenant's place in the index of all tenants.
 pub fn tenant_in_index(tenant: &TenantId) -> Key {
     let shard = crate::id::digest(&[tenant.as_str()])[0] % crate::tenant::SHARDS;

@@ -13,6 +13,7 @@ use super::documents::oversized;
 use super::merge::{Conflict, Merged, Side, merge};
 use super::render::render;
 use super::{TemplateLink, TemplateVersion};
+use crate::agent::config::ModelRef;
 use crate::agent::{Content, broken};
 use crate::diff::{Difference, differences};
 use crate::error::{Error, Result};
@@ -177,6 +178,38 @@ fn document_of(content: &Content) -> Result<Value> {
     serde_json::to_value(content).map_err(|_| Error::internal("content is no JSON"))
 }
 
+/// A content as it is merged: the model is one value, `provider/id`, so that nobody gets one side's provider
+/// with the other's model.
+fn mergeable(mut document: Value) -> Value {
+    if let Some(model) = document.pointer_mut("/config/model").and_then(Value::as_object_mut)
+        && let (Some(Value::String(provider)), Some(Value::String(id))) =
+            (model.remove("provider"), model.get("id"))
+    {
+        let name = format!("{provider}/{id}");
+        model.insert("id".to_owned(), name.into());
+    }
+    document
+}
+
+/// What [`mergeable`] was made of.
+fn unmergeable(mut document: Value) -> Value {
+    if let Some(model) = document.pointer_mut("/config/model").and_then(Value::as_object_mut)
+        && let Some(Value::String(name)) = model.get("id")
+    {
+        let ModelRef { provider, id } = ModelRef::stored(name);
+        model.insert("provider".to_owned(), provider.into());
+        model.insert("id".to_owned(), id.into());
+    }
+    document
+}
+
+/// Merges contents; a conflict of the model is at `/config/model/id`.
+fn merged(base: Value, ours: Value, theirs: Value, choose: impl Fn(&str) -> Option<Side>) -> Merged {
+    let Merged { document, conflicts } =
+        merge(&mergeable(base), &mergeable(ours), &mergeable(theirs), choose);
+    Merged { document: unmergeable(document), conflicts }
+}
+
 /// What the version that the agent follows rendered to when it was made.
 fn base(between: Between<'_>, made: Made<'_>) -> Result<Value> {
     let rendering = render(&between.from.content, &made.link.variables, "/variables");
@@ -199,7 +232,7 @@ pub fn drift(id: &AgentId, rev: u64, made: Made<'_>, between: Between<'_>) -> Re
     if let Some(content) = &rendering.agent {
         let theirs = document_of(content)?;
         template_changes = differences(&base, &theirs).into_iter().map(Into::into).collect();
-        conflicts = merge(&base, &ours, &theirs, |_| None).conflicts;
+        conflicts = merged(base, ours, theirs, |_| None).conflicts;
     }
     Ok(Drift {
         agent_id: id.clone(),
@@ -228,7 +261,7 @@ pub fn upgrade(made: Made<'_>, between: Between<'_>, said: &UpgradeDocument) -> 
         return Err(Error::Invalid(rendering.into_violations("/variables")));
     };
     let choose = |pointer: &str| said.resolutions.get(pointer).copied().or(said.take);
-    let Merged { document, conflicts } = merge(&base, &ours, &document_of(theirs)?, choose);
+    let Merged { document, conflicts } = merged(base, ours, document_of(theirs)?, choose);
     let is_conflict = |pointer: &str| conflicts.iter().any(|conflict| conflict.pointer == pointer);
     let unknown = said.resolutions.keys().filter(|pointer| !is_conflict(pointer));
     let unknown: Vec<Violation> = unknown
@@ -258,5 +291,25 @@ impl Upgraded {
                 Violation::new(conflict.pointer.clone(), "merge_conflict", detail)
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_model_is_one_value() {
+        let on = |provider: &str, id: &str| json!({"name": "a", "config": {"model": {"provider": provider, "id": id, "parameters": {"seed": 1}}}});
+        let [base, ours, theirs] = [on("p", "a/b"), on("q", "c"), on("p", "d")];
+        let found = merged(base.clone(), ours.clone(), theirs.clone(), |_| Some(Side::Template));
+        assert_eq!(found.document, theirs);
+        assert_eq!(found.conflicts.len(), 1);
+        let conflict = &found.conflicts[0];
+        assert_eq!((conflict.pointer.as_str(), &conflict.base), ("/config/model/id", &Some(json!("p/a/b"))));
+        assert_eq!(merged(base.clone(), base.clone(), theirs.clone(), |_| None).document, theirs);
+        assert_eq!(merged(base.clone(), ours.clone(), base, |_| None).document, ours);
     }
 }

@@ -201,8 +201,8 @@ pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, Tenant)
     if !matches!(image.get("entity"), Some(S(entity)) if entity == ENTITY) {
         return Ok(None);
     }
-    let tenant = match image.get(keys::GSI2_SK) {
-        Some(S(tenant)) => tenant.parse().ok(),
+    let tenant = match image.get(keys::PK) {
+        Some(S(key)) => keys::split_tenant(key),
         Some(_) | None => None,
     };
     let tenant = tenant.ok_or_else(|| Error::internal("an image has no tenant's key"))?;

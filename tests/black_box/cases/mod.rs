@@ -8,6 +8,7 @@ mod rest_approvals;
 mod rest_changes;
 mod rest_dependents;
 mod rest_documents;
+mod rest_entitlements;
 mod rest_errors;
 mod rest_events;
 mod rest_lifecycle;
@@ -15,6 +16,8 @@ mod rest_lists;
 mod rest_quota;
 mod rest_repeated;
 mod rest_search;
+mod rest_template_upgrades;
+mod rest_templates;
 mod rest_versions;
 mod resuming;
 mod sockets;
@@ -62,6 +65,9 @@ pub fn all() -> Vec<Case> {
         rest_approvals::cases(),
         rest_search::cases(),
         rest_dependents::cases(),
+        rest_templates::cases(),
+        rest_template_upgrades::cases(),
+        rest_entitlements::cases(),
         rest_documents::cases(),
         rest_errors::cases(),
         rest_events::cases(),

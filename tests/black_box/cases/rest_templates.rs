@@ -7,15 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Case, case};
 use crate::client::{Client, MERGE, OPERATIONS, id_of};
-use crate::context::{Context, USER, eventually};
+use crate::context::{Context, eventually};
 use crate::openapi::UNKNOWN_ID;
 
 /// A template of the service's own: the same id everywhere.
 pub const TRIAGE: &str = "/v1/templates/tpl_346NJM9F3QYC41MP1VCRMG2AQ1";
 /// One that has two versions.
 pub const RESEARCH: &str = "/v1/templates/tpl_6VQZF7MR1Q02TVERQ96E4SQVCE";
-/// An id of the right form that no template has.
-const UNKNOWN: &str = "/v1/templates/tpl_00000000000000000000000000";
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -24,9 +22,7 @@ pub fn cases() -> Vec<Case> {
         case!(a_template_s_versions_are_listed_newest_first),
         case!(every_example_of_the_gallery_renders),
         case!(a_rendering_says_what_is_missing_and_what_is_wrong),
-        case!(a_rendering_is_of_what_there_is),
         case!(what_is_no_template_is_refused_and_pointed_at),
-        case!(a_free_tenant_has_no_templates_of_its_own),
         case!(the_service_s_own_templates_are_only_read),
         case!(an_unknown_template_is_not_found),
         case!(a_private_template_is_written_published_and_deleted).on_another_tier().reaching_alone(&[
@@ -58,7 +54,6 @@ pub fn greeter() -> Value {
     })
 }
 
-/// The path of a template.
 pub fn template_at(template: &Value) -> String {
     format!("/v1/templates/{}", id_of(template))
 }
@@ -94,17 +89,13 @@ async fn the_gallery_is_paged_without_gaps_or_repeats(context: &Context) {
     assert_eq!(pages(&client, "/v1/templates?limit=5").await, rows);
     assert_eq!(pages(&client, "/v1/templates?limit=5&visibility=public").await, rows);
     assert_eq!(pages(&client, "/v1/templates?visibility=private").await, [] as [Value; 0]);
-    let first = client.get("/v1/templates?limit=5").send().await.expect(200);
-    assert_eq!(first.items(), rows[..5]);
-    let cursor = first.text("/next_cursor");
+    let cursor = client.get("/v1/templates?limit=5").send().await.expect(200).text("/next_cursor");
     let next = client.get(&format!("/v1/templates?limit=2&cursor={cursor}")).send().await.expect(200);
     assert_eq!(next.items(), rows[5..7]);
-    for bad in [format!("visibility=public&cursor={cursor}"), "cursor=AAAA".to_owned()] {
-        client.get(&format!("/v1/templates?{bad}")).send().await.problem(400, "invalid_cursor");
+    let own = format!("/v1/templates?cursor={cursor}");
+    for bad in [client.get(&format!("{own}&visibility=public")), context.client().await.get(&own)] {
+        bad.send().await.problem(400, "invalid_cursor");
     }
-    let stranger = context.client().await;
-    let of_another = stranger.get(&format!("/v1/templates?limit=5&cursor={cursor}")).send().await;
-    of_another.problem(400, "invalid_cursor");
     for bad in ["visibility=mine", "visibility=", "limit=0", "colour=red"] {
         client.get(&format!("/v1/templates?{bad}")).send().await.problem(400, "invalid_parameter");
     }
@@ -115,10 +106,6 @@ async fn a_public_template_is_the_same_for_every_tenant(context: &Context) {
     let got = client.get(TRIAGE).send().await.expect(200);
     let (template, etag) = (got.json(), got.header("etag").expect("an etag"));
     assert!(TRIAGE.ends_with(id_of(&template)), "{got}");
-    assert_eq!(
-        (&template["visibility"], &template["unpublished_changes"]),
-        (&json!("public"), &json!(false))
-    );
     let theirs = other.get(TRIAGE).send().await.expect(200);
     assert_eq!((theirs.json(), theirs.header("etag")), (template.clone(), Some(etag)));
     let unchanged = client.get(TRIAGE).header("if-none-match", etag).send().await.expect(304);
@@ -136,7 +123,7 @@ async fn a_template_s_versions_are_listed_newest_first(context: &Context) {
     let client = context.client().await;
     let template = client.get(RESEARCH).send().await.expect(200).json();
     let list = format!("{RESEARCH}/versions");
-    let rows = pages(&client, &format!("{list}?limit=100")).await;
+    let rows = client.get(&list).send().await.expect(200).items();
     let numbers: Vec<_> = rows.iter().map(|row| row["version"].as_u64().expect("a number")).collect();
     let expected: Vec<_> = (1..=rows.len() as u64).rev().collect();
     assert!(rows.len() >= 2 && numbers == expected, "{numbers:?}");
@@ -147,14 +134,11 @@ async fn a_template_s_versions_are_listed_newest_first(context: &Context) {
         for member in ["version", "title", "notes", "published_at", "published_by"] {
             assert_eq!(row[member], version[member], "{member}");
         }
-        let is_latest = row == &rows[0];
-        assert_eq!(version["agent"] == template["agent"], is_latest, "{row}");
     }
     assert_eq!(pages(&client, &format!("{list}?limit=1")).await, rows);
     let cursor = client.get(&format!("{list}?limit=1")).send().await.expect(200).text("/next_cursor");
-    for bad in [format!("{TRIAGE}/versions?cursor={cursor}"), format!("{list}?cursor=AAAA")] {
-        client.get(&bad).send().await.problem(400, "invalid_cursor");
-    }
+    let of_another = client.get(&format!("{TRIAGE}/versions?cursor={cursor}"));
+    of_another.send().await.problem(400, "invalid_cursor");
     for none in ["999", "0", "x"] {
         client.get(&format!("{list}/{none}")).send().await.problem(404, "not_found");
     }
@@ -170,8 +154,8 @@ async fn every_example_of_the_gallery_renders(context: &Context) {
         let rendering = client.post(&format!("{path}/render"), &said).send().await.expect(200).json();
         assert_eq!(rendering["version"], row["published_version"], "{name}");
         assert_eq!((&rendering["unresolved"], &rendering["unused"]), (&json!([]), &json!([])), "{name}");
-        assert!(rendering["agent"].is_object(), "{rendering}");
         // Nothing is in its way but the tier.
+        assert!(rendering["agent"].is_object(), "{rendering}");
         let violations = rendering["violations"].as_array().expect("a list");
         assert!(violations.iter().all(|violation| violation["min_tier"].is_string()), "{rendering}");
         assert!(pointers(&rendering["violations"]).iter().all(|at| at.starts_with("/agent/")), "{rendering}");
@@ -183,49 +167,28 @@ async fn every_example_of_the_gallery_renders(context: &Context) {
 
 async fn a_rendering_says_what_is_missing_and_what_is_wrong(context: &Context) {
     let client = context.client().await;
-    let render =
-        async |said: &Value| client.post(&format!("{TRIAGE}/render"), said).send().await.expect(200).json();
-    let nothing = render(&json!({"version": 1})).await;
+    let render = async |said: &Value| client.post(&format!("{TRIAGE}/render"), said).send().await;
+    let rendered =
+        async |values: Value| render(&json!({"version": 1, "variables": values})).await.expect(200).json();
+    let nothing = client.request("POST", &format!("{TRIAGE}/render")).send().await.expect(200).json();
+    assert_eq!(render(&json!({})).await.expect(200).json(), nothing);
     assert_eq!((&nothing["valid"], &nothing["agent"]), (&json!(false), &json!(null)));
     assert_eq!((&nothing["unresolved"], &nothing["violations"]), (&json!(["company"]), &json!([])));
-    assert_eq!(nothing["variables"]["max_steps"], 12, "a default");
-    let values = json!({"max_steps": 2, "queues": ["a", "B!"], "robot": 1});
-    let wrong = render(&json!({"version": 1, "variables": values})).await;
-    assert_eq!((&wrong["valid"], &wrong["agent"]), (&json!(false), &json!(null)));
-    assert_eq!(wrong["unresolved"], json!(["company"]));
-    let told = wrong["violations"].as_array().expect("a list").iter();
-    let told: Vec<_> = told.map(|violation| json!([violation["pointer"], violation["code"]])).collect();
-    let expected = [
-        json!(["/variables/max_steps", "value"]),
-        json!(["/variables/queues/1", "value"]),
-        json!(["/variables/robot", "unknown_variable"]),
-    ];
-    assert_eq!(told, expected);
-    // What a value says is not looked at again.
-    let good = render(&json!({"version": 1, "variables": {"company": "${product}", "max_steps": 3}})).await;
+    let wrong = rendered(json!({"max_steps": 2, "queues": ["a", "B!"], "robot": 1})).await;
+    assert_eq!((&wrong["agent"], &wrong["unresolved"]), (&json!(null), &json!(["company"])));
+    assert_eq!((&wrong["version"], &wrong["variables"]["tone"]), (&json!(1), &json!("friendly")));
+    let expected = ["/variables/max_steps", "/variables/queues/1", "/variables/robot"];
+    assert_eq!(pointers(&wrong["violations"]), expected);
+    assert_eq!(wrong["violations"][2]["code"], "unknown_variable");
+    // What a value says is not looked at again, and a number stays one.
+    let good = rendered(json!({"company": "${product}", "max_steps": 3})).await;
     assert_eq!((&good["valid"], &good["violations"]), (&json!(true), &json!([])));
     assert_eq!(good["agent"]["name"], "${product} support triage");
-    assert_eq!(good["agent"]["config"]["limits"]["max_steps"], 3, "a number stays one");
-    let values = json!({"company": "Acme", "model": "claude-sonnet-4-5"});
-    let above = render(&json!({"version": 1, "variables": values})).await;
+    assert_eq!(good["agent"]["config"]["limits"]["max_steps"], 3);
+    let above = rendered(json!({"company": "Acme", "model": "claude-sonnet-4-5"})).await;
     assert!(above["valid"] == false && above["agent"].is_object(), "{above}");
     assert_eq!(pointers(&above["violations"]), ["/agent/config/model"]);
     assert_eq!(above["violations"][0]["min_tier"], "pro");
-    assert_eq!(client.used().await, 0, "nothing is written");
-}
-
-async fn a_rendering_is_of_what_there_is(context: &Context) {
-    let client = context.client().await;
-    let at = format!("{RESEARCH}/render");
-    let render = async |said: &Value| client.post(&at, said).send().await;
-    let latest = client.request("POST", &at).send().await.expect(200).json();
-    let template = client.get(RESEARCH).send().await.expect(200).json();
-    assert_eq!(latest["version"], template["published_version"]);
-    assert_eq!(render(&json!({})).await.expect(200).json(), latest);
-    let first = render(&json!({"version": 1})).await.expect(200).json();
-    assert_eq!((&first["version"], &first["template_id"]), (&json!(1), &template["id"]));
-    let has = |rendering: &Value| rendering["variables"].get("citation_style").is_some();
-    assert!(has(&latest) && !has(&first), "{first}");
     render(&json!({"version": 999})).await.problem(404, "not_found");
     render(&json!({"draft": true})).await.problem(409, "conflict");
     for (bad, pointer) in [
@@ -237,17 +200,18 @@ async fn a_rendering_is_of_what_there_is(context: &Context) {
         let refused = render(&bad).await.problem(422, "validation_failed");
         assert_eq!(pointers(&refused["errors"]), [pointer], "{bad}");
     }
+    assert_eq!(client.used().await, 0, "nothing is written");
 }
 
 async fn what_is_no_template_is_refused_and_pointed_at(context: &Context) {
     let client = context.client().await;
-    let (name, schema, agent) = ("/agent/name", "/variables/0/schema", "/agent/config");
+    let (name, schema) = ("/agent/name", "/variables/0/schema");
     for (parent, member, value, pointer, code) in [
         ("", "robot", json!(1), "/robot", "unknown_field"),
         ("/agent", "rev", json!(1), "/agent/rev", "unknown_field"),
         ("/agent", "name", json!("${"), name, "placeholder"),
         ("/agent", "name", json!("${nobody}"), name, "unknown_variable"),
-        (agent, "${company}", json!(1), "/agent/config/${company}", "placeholder"),
+        ("/agent/config", "${company}", json!(1), "/agent/config/${company}", "placeholder"),
         ("/variables/1", "name", json!("company"), "/variables/1/name", "duplicate"),
         ("/variables/1", "default", json!(0), "/variables/1/default", "value"),
         ("/variables/0", "schema", json!({"type": "text"}), schema, "schema"),
@@ -263,24 +227,6 @@ async fn what_is_no_template_is_refused_and_pointed_at(context: &Context) {
         let is_told = |violation: &Value| violation["pointer"] == pointer && violation["code"] == code;
         assert!(problem["errors"].as_array().expect("a list").iter().any(is_told), "{pointer}: {problem}");
     }
-    for bad in [json!([]), json!({"name": "Greeter"})] {
-        client.post("/v1/templates", &bad).send().await.problem(422, "validation_failed");
-    }
-}
-
-async fn a_free_tenant_has_no_templates_of_its_own(context: &Context) {
-    let client = context.client().await;
-    let create = client.post("/v1/templates", &greeter()).header("idempotency-key", "one");
-    for _ in 0..2 {
-        let refused = create.clone().send().await.problem(403, "entitlement_exceeded");
-        let violation = &refused["errors"][0];
-        assert_eq!(
-            (&violation["code"], &violation["min_tier"]),
-            (&json!("private_templates_limit"), &json!("pro"))
-        );
-        assert_eq!((&violation["limit"], &violation["current"]), (&json!(0), &json!(0)));
-    }
-    assert_eq!(pages(&client, "/v1/templates?visibility=private").await, [] as [Value; 0]);
 }
 
 async fn the_service_s_own_templates_are_only_read(context: &Context) {
@@ -305,13 +251,10 @@ async fn is_not_found(client: &Client, path: &str) {
     for part in ["", "/versions", "/versions/1", "/agents"] {
         client.get(&format!("{path}{part}")).send().await.problem(404, "not_found");
     }
-    for action in ["render", "instantiate", "publish"] {
-        let request = client.request("POST", &format!("{path}/{action}"));
-        request.send().await.problem(404, "not_found");
-    }
-    for action in ["drift", "upgrade"] {
-        let request = client.post(&format!("{path}/{action}"), &json!({"agent_id": UNKNOWN_ID}));
-        request.send().await.problem(404, "not_found");
+    let (nothing, about) = (json!({}), json!({"agent_id": UNKNOWN_ID}));
+    let with_nothing = ["render", "instantiate", "publish"].map(|action| (action, &nothing));
+    for (action, said) in with_nothing.into_iter().chain([("drift", &about), ("upgrade", &about)]) {
+        client.post(&format!("{path}/{action}"), said).send().await.problem(404, "not_found");
     }
     client.merge(path, &json!({"name": "Mine"})).send().await.problem(404, "not_found");
     client.delete(path).send().await.problem(404, "not_found");
@@ -319,8 +262,8 @@ async fn is_not_found(client: &Client, path: &str) {
 
 async fn an_unknown_template_is_not_found(context: &Context) {
     let client = context.client().await;
-    for path in [UNKNOWN, "/v1/templates/x", &format!("/v1/templates/{UNKNOWN_ID}")] {
-        is_not_found(&client, path).await;
+    for id in ["tpl_00000000000000000000000000", "x", UNKNOWN_ID] {
+        is_not_found(&client, &format!("/v1/templates/{id}")).await;
     }
 }
 
@@ -336,17 +279,14 @@ async fn a_private_template_is_written_published_and_deleted(context: &Context) 
 
 /// Gives the new template's path.
 async fn is_created(context: &Context, client: &Client) -> String {
-    let create = async |document: &Value| {
-        let request = client.post("/v1/templates", document).header("idempotency-key", "one");
-        request.send().await
-    };
+    let create =
+        |document: &Value| client.post("/v1/templates", document).header("idempotency-key", "one").send();
     let created = create(&greeter()).await.expect(201);
     let template = created.json();
     for member in ["name", "variables", "agent", "example"] {
         assert_eq!(template[member], greeter()[member], "{member}");
     }
-    assert_eq!((&template["visibility"], &template["created_by"]), (&json!("private"), &json!(USER)));
-    assert_eq!((&template["rev"], &template["published_version"]), (&json!(1), &json!(null)));
+    assert_eq!((&template["visibility"], &template["published_version"]), (&json!("private"), &json!(null)));
     let location = created.header("location").expect("a location");
     let got = client.get(&context.follow(&created, location)).send().await.expect(200);
     assert_eq!((got.json(), got.header("etag")), (template.clone(), Some("\"1\"")));
@@ -354,38 +294,30 @@ async fn is_created(context: &Context, client: &Client) -> String {
     client.get(&path).header("if-none-match", "\"1\"").send().await.expect(304);
     let replay = create(&greeter()).await.expect(201);
     assert_eq!((replay.json(), replay.header("idempotent-replayed")), (template.clone(), Some("true")));
-    let mut other = greeter();
-    other["name"] = json!("Other");
-    create(&other).await.problem(422, "idempotency_key_reused");
-    eventually("the tenant's own before the service's", async || {
-        let rows = pages(client, "/v1/templates?limit=5").await;
-        let own = rows.iter().filter(|row| row["visibility"] == "private").count();
-        (own == 1 && rows[0]["id"] == template["id"]).then_some(())
+    create(&json!({"name": "Other", "agent": {}})).await.problem(422, "idempotency_key_reused");
+    eventually("the tenant's own, and before the service's", async || {
+        let own = pages(client, "/v1/templates?visibility=private").await;
+        let all = pages(client, "/v1/templates?limit=5").await;
+        (own.len() == 1 && own[0]["id"] == template["id"] && all[0] == own[0]).then_some(())
     })
     .await;
-    let own = pages(client, "/v1/templates?visibility=private").await;
-    assert_eq!((own.len(), &own[0]["variables"]), (1, &json!(2)));
     path
 }
 
 async fn is_changed(client: &Client, path: &str) {
     let merge = |change: &Value| client.patch(path, MERGE, change);
-    let change = json!({"description": "Says hello.", "agent": {"config": {"limits": null}}});
+    let change = json!({"description": "Hello.", "agent": {"config": {"limits": null}}});
     merge(&change).send().await.problem(428, "precondition_required");
     merge(&change).header("if-match", "\"7\"").send().await.problem(412, "precondition_failed");
     let changed = merge(&change).header("if-match", "\"1\"").send().await.expect(200);
-    assert_eq!(
-        (changed.text("/description").as_str(), changed.header("etag")),
-        ("Says hello.", Some("\"2\""))
-    );
+    assert_eq!((changed.text("/description").as_str(), changed.header("etag")), ("Hello.", Some("\"2\"")));
     assert_eq!(client.get(path).send().await.expect(200).json(), changed.json());
     // While nothing is published, it is the draft that is rendered.
     let said = json!({"variables": {"company": "Acme"}});
     let rendering = client.post(&format!("{path}/render"), &said).send().await.expect(200).json();
     assert_eq!((&rendering["version"], &rendering["valid"]), (&json!(null), &json!(true)));
     assert_eq!(rendering["unused"], json!(["steps"]));
-    let early = client.post(&format!("{path}/instantiate"), &said).send().await;
-    early.problem(409, "unpublished");
+    client.post(&format!("{path}/instantiate"), &said).send().await.problem(409, "unpublished");
     let limit = |steps: &str| {
         let test = json!({"op": "test", "path": "/name", "value": "Greeter"});
         let add = json!({"op": "add", "path": "/agent/config/limits", "value": {"max_steps": steps}});
@@ -437,14 +369,13 @@ async fn is_published(context: &Context, client: &Client, path: &str) -> [u64; 2
     let rows = pages(client, &format!("{path}/versions?limit=1")).await;
     let numbers = [&later["version"], version].map(|version| version["version"].as_u64().expect("a number"));
     assert_eq!(rows.iter().map(|row| row["version"].clone()).collect::<Vec<_>>(), numbers);
-    assert_eq!((&rows[0]["title"], &rows[1]["title"]), (&json!(null), &json!("First")));
     numbers
 }
 
 async fn is_deleted(client: &Client, path: &str, versions: [u64; 2]) {
     client.request("DELETE", path).send().await.problem(428, "precondition_required");
-    let stale = client.request("DELETE", path).header("if-match", "\"1\"").send().await;
-    stale.problem(412, "precondition_failed");
+    let stale = client.request("DELETE", path).header("if-match", "\"1\"");
+    stale.send().await.problem(412, "precondition_failed");
     assert_eq!(client.delete(path).send().await.expect(204).body.len(), 0);
     is_not_found(client, path).await;
     for version in versions {
@@ -454,26 +385,16 @@ async fn is_deleted(client: &Client, path: &str, versions: [u64; 2]) {
         })
         .await;
     }
-    let create = async |key: &str| {
-        client.post("/v1/templates", &greeter()).header("idempotency-key", key).send().await
-    };
+    let create = |key: &str| client.post("/v1/templates", &greeter()).header("idempotency-key", key).send();
     create("one").await.problem(409, "deleted");
-    let second = create("two").await.expect(201).json();
-    assert!(!path.ends_with(id_of(&second)), "{second}");
-    let usage = client.get("/v1/usage").send().await.expect(200).json();
-    assert_eq!(usage["private_templates"]["used"], 1);
-    let kinds = ["created", "updated", "published", "deleted"].map(|kind| format!("template.{kind}"));
-    let types = kinds.join(",");
-    let events = eventually("an event of the deletion", async || {
-        let events =
-            client.get(&format!("/v1/events?types={types}&limit=100")).send().await.expect(200).items();
-        let own = events.into_iter().filter(|event| path.ends_with(id_of(&event["data"])));
-        let own: Vec<_> =
-            own.map(|event| json!([event["type"], event["actor"], event["data"]["rev"]])).collect();
-        (own.len() == 9).then_some(own)
+    create("two").await.expect(201);
+    assert_eq!(client.get("/v1/usage").send().await.expect(200).json()["private_templates"]["used"], 1);
+    let kinds = "created updated updated updated updated published updated published deleted";
+    let kinds: Vec<_> = kinds.split(' ').map(|kind| format!("template.{kind}")).collect();
+    eventually("an event of each change", async || {
+        let events = client.get("/v1/events?limit=100").send().await.expect(200).items();
+        let own = events.iter().filter(|event| path.ends_with(id_of(&event["data"])));
+        (own.map(|event| event["type"].clone()).collect::<Vec<_>>() == kinds).then_some(())
     })
     .await;
-    let told =
-        [0, 1, 1, 1, 1, 2, 1, 2, 3].into_iter().zip(1..).map(|(kind, rev)| json!([kinds[kind], USER, rev]));
-    assert_eq!(events, told.collect::<Vec<_>>());
 }

@@ -5,10 +5,12 @@ use harness::{App, Client, Outgoing, an_agent};
 use http::Method;
 use serde_json::{Value, json};
 
-fn request<'app>(client: &Client<'app>, route: &Route, id: &str) -> Outgoing<'app> {
+/// `id` is an agent's, and `template` a template's.
+fn request<'app>(client: &Client<'app>, route: &Route, id: &str, template: &str) -> Outgoing<'app> {
     let path = route.path.replace("{id}", id).replace("{key}", "bad").replace("{tool_id}", "t");
     let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
     let path = path.replace("{approval_id}", "apv_00000000000000000000000000");
+    let path = path.replace("{template_id}", template);
     let method: Method = route.method.as_str().parse().expect("a method");
     let outgoing = client.request(method, &path).header("if-match", "*");
     match route.body {
@@ -50,13 +52,16 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test]
 async fn no_body_makes_a_route_fail_or_change_anything() {
     let app = App::start().await;
+    app.set_tier("acme", "pro", [].into()).await;
     let client = app.client();
     let created = client.post("/v1/agents", &an_agent().build()).send().await.expect(201);
     let id = created.text("/id");
+    let template = json!({"name": "T", "agent": an_agent().build()});
+    let template = client.post("/v1/templates", &template).send().await.expect(201).text("/id");
     let before = state(&client, &id).await;
     for route in all().filter(|route| !matches!(route.body, Body::None)) {
         for (what, body) in bad_bodies() {
-            let answer = request(&client, route, &id).body(body).send().await;
+            let answer = request(&client, route, &id, &template).body(body).send().await;
             let status = answer.status.as_u16();
             let is_verdict = route.path.ends_with("/validate") && status == 200;
             assert!((400..500).contains(&status) || is_verdict, "{} {what}: {answer}", route.path);
@@ -241,9 +246,10 @@ fn encode(byte: u8) -> String {
 }
 
 /// All that a bad request could have changed.
-async fn state(client: &Client<'_>, id: &str) -> (Value, Value, Value) {
+async fn state(client: &Client<'_>, id: &str) -> [Value; 4] {
     let agent = client.get(&format!("/v1/agents/{id}")).send().await.expect(200).json();
     let list = client.get("/v1/agents?limit=100").send().await.expect(200).json();
     let usage = client.get("/v1/usage").send().await.expect(200).json();
-    (agent, list, usage)
+    let templates = client.get("/v1/templates?visibility=private").send().await.expect(200).json();
+    [agent, list, usage, templates]
 }

@@ -1,5 +1,6 @@
 mod bad_input;
 mod cors;
+mod entitled;
 mod fanout;
 mod fixes;
 mod indexing;
@@ -9,5 +10,6 @@ mod parked;
 pub mod publication;
 mod races;
 mod reconcile;
+mod rendering;
 mod round_trips;
 mod webhook_queue;
