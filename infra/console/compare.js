@@ -3,6 +3,7 @@
 
 import { middles, placeOf, rows } from './align.js';
 import { call, Problem } from './api.js';
+import { contentOf } from './content.js';
 import { bones, button, byId, code, failure, h } from './dom.js';
 import { badge, counted, riskList } from './risks.js';
 import { widen, widener } from './views.js';
@@ -10,13 +11,10 @@ import { widen, widener } from './views.js';
 /** How many lines around a difference are shown, and how few that are the same are worth a fold. */
 const AROUND = 2;
 const FOLD_MIN = 4;
-const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
 
 const view = byId('compare');
 const [title, swap, place] = ['compare-title', 'compare-swap', 'compare-result'].map(byId);
 
-/** The members of an agent that clients write. */
-export const contentOf = (document) => Object.fromEntries(CONTENT.map((name) => [name, document[name]]));
 const named = (name) => (/^\d+$/.test(name) ? `version ${name}` : name);
 
 /** A text with its own part marked, if the rest is on the other side, too. */

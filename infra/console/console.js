@@ -3,6 +3,7 @@
 import { agentsPanel } from './agents.js';
 import { call, enter, listen, socketUrl } from './api.js';
 import { approvalsPanel } from './approvals.js';
+import { showState } from './connection.js';
 import { byId, say } from './dom.js';
 import { connect } from './events.js';
 import { agentEditor } from './form.js';
@@ -23,7 +24,6 @@ const SIDES = ['events', 'approvals'];
 /** What the middle shows: one of them. */
 const MIDDLES = ['agent', 'templates', 'plan'];
 const wide = matchMedia('(min-width: 56rem)');
-const [connection, streamState] = ['connection', 'stream-state'].map(byId);
 
 const stored = localStorage.getItem(TIER_KEY);
 let tier = TIERS.includes(stored) ? stored : 'pro';
@@ -31,7 +31,6 @@ const users = [...byId('user').options].map(({ value }) => value);
 let user = users.find((name) => name === localStorage.getItem(USER_KEY)) ?? '';
 let pasted;
 let stream;
-let counting;
 /** The agent that is shown, or about to be. */
 let agentId;
 
@@ -146,6 +145,7 @@ const templates = templatesPanel({
   },
   onAgent: open,
   onCount: () => plan.soon(),
+  nameOf: agents.nameOf,
   /** The one that is shown comes first. */
   agents() {
     const all = agents.all();
@@ -156,31 +156,6 @@ const templates = templatesPanel({
 const plan = planPanel({ onAgent: open, onTier: () => readModels().catch(() => {}) });
 
 // Events
-
-const seconds = (delay) => (delay < 1000 ? 'now' : `in ${Math.ceil(delay / 1000)} s`);
-
-function showState(state, { attempt, delay = 0, reason } = {}) {
-  clearInterval(counting);
-  const was = connection.dataset.state;
-  connection.dataset.state = state;
-  connection.title = reason ?? '';
-  const text = byId('connection-text');
-  text.textContent = { connecting: 'Connecting…', live: 'Live', off: 'No live events' }[state] ?? '';
-  if (state === 'reconnecting') {
-    const due = Date.now() + delay;
-    const count = () => { text.textContent = `Reconnecting ${seconds(due - Date.now())}`; };
-    count();
-    counting = setInterval(count, 1000);
-  }
-  // Between two attempts, and during the next one, the panel says the same.
-  const isLost = state === 'reconnecting' || (state === 'connecting' && attempt > 1);
-  const isQuiet = !isLost && state !== 'off';
-  streamState.hidden = isQuiet || !byId('token-panel').hidden;
-  streamState.textContent = state === 'off' ? 'This service has no live events: what you see is what was recorded.'
-    : 'Not connected. What happens meanwhile shows up when the connection is back.';
-  if (state === 'reconnecting' && was === 'live') say('The connection was lost.');
-  if (state === 'live' && attempt > 1) say('Connected again.');
-}
 
 function take(event) {
   timeline.take(event);

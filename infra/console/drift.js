@@ -1,8 +1,9 @@
 // The "Template" view of an agent: how it and its template have grown apart, and how they come together again.
 
 import { call, Problem } from './api.js';
-import { contentOf, table } from './compare.js';
+import { table } from './compare.js';
 import { changeList, conflictList } from './conflicts.js';
+import { contentOf } from './content.js';
 import { bones, button, byId, code, failure, h, say } from './dom.js';
 import { shownViolation } from './fields.js';
 import { isSame } from './patch.js';
@@ -75,15 +76,18 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     const link = agent.template.variables;
     fields = variableFields(found.variables, { values: [link], prefix: 'upgrade', onInput: soon });
     fields.fill(link);
-    before = fields.read().values;
-    const missing = drift.unresolved.length > 0;
+    // What was not given is no value that could be taken back, whatever its field shows.
+    const read = Object.entries(fields.read().values);
+    before = Object.fromEntries(read.filter(([name]) => Object.hasOwn(link, name)));
+    const needed = drift.unresolved.filter((name) => !read.some(([known]) => known === name));
+    const missing = needed.length > 0;
     values.hidden = !found.variables.length;
     values.open = missing;
     values.querySelector('.dim').textContent = missing
       ? `version ${drift.to_version} asks for more` : 'those that the agent was made with';
     values.lastElementChild.replaceChildren(fields.element);
     if (missing) {
-      fields.place(drift.unresolved.map((name) => (
+      fields.place(needed.map((name) => (
         { pointer: `/variables/${name}`, code: 'required', detail: 'this version needs a value here' })));
     }
   }
@@ -98,7 +102,7 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     theirs.replaceChildren(...changeList(`What the template changed, from version ${from} to ${to}`, news,
       unknown ?? 'Nothing that this agent would notice.', ['version', 'version'], from, to));
     if (dropped.length) theirs.append(h('p', { class: 'hint' }, 'It has no variable any more for: ', dropping, '.'));
-    conflicts.show(drift.conflicts, isSameVersion());
+    conflicts.show(drift.conflicts, isSameVersion() || unresolved.length > 0);
     showOffer();
   }
 

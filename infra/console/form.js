@@ -3,6 +3,7 @@
 import { aliasesPanel } from './aliases.js';
 import { call, Problem } from './api.js';
 import { ask, answer, isAsking } from './ask.js';
+import { contentOf, withoutEmpty } from './content.js';
 import { bones, button, byId, code, failure, h, say, time } from './dom.js';
 import { driftPanel } from './drift.js';
 import { madeFrom, published, showRetiring } from './facts.js';
@@ -13,8 +14,6 @@ import { refusal } from './risks.js';
 import { versionsPanel } from './versions.js';
 import { tabs } from './views.js';
 
-/** The members of an agent that clients write. */
-const CONTENT = ['name', 'description', 'tags', 'metadata', 'config'];
 const MERGE_PATCH = 'application/merge-patch+json';
 const VIEWS = ['form', 'json', 'versions', 'aliases', 'template', 'history'];
 /** Those that show what the form holds. */
@@ -26,14 +25,6 @@ const [editor, nothing, title, status, facts] =
 const [conflict, banner, unplaced, fixAll] = ['conflict', 'problem', 'unplaced', 'fix-all'].map(byId);
 const [frozen, json, jsonError] = ['frozen', 'f-json', 'json-error'].map(byId);
 const invitation = [...nothing.childNodes];
-
-const contentOf = (agent) => structuredClone(Object.fromEntries(CONTENT.map((name) => [name, agent[name]])));
-const isEmpty = (value) => value === null || isSame(value, []) || isSame(value, {});
-
-/** A new agent's content, short enough to be read as a command. */
-function withoutEmpty(content) {
-  return Object.fromEntries(Object.entries(content).filter(([, value]) => !isEmpty(value)));
-}
 
 /**
  * `onAgent(agent)` when the agent was created or changed here, `onGone(id)` when it was deleted here,

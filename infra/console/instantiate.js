@@ -2,10 +2,10 @@
 
 import { rows } from './align.js';
 import { call, Problem } from './api.js';
+import { contentOf } from './content.js';
 import { button, byId, code, h, say } from './dom.js';
 import { shownViolation } from './fields.js';
 import { refusal } from './risks.js';
-import { contentOf } from './compare.js';
 import { variableFields } from './variables.js';
 
 const TYPING_MS = 400;

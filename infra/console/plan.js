@@ -125,8 +125,6 @@ export function planPanel({ onAgent, onTier }) {
     const focused = document.activeElement?.dataset.keep;
     const totals = [`${count(shown.suspended, 'agent')} suspended`, `${shown.blocked} blocked`,
       shown.lifted > 0 && `${shown.lifted} in use again`].filter(Boolean);
-    const hints = [shown.suspended > 0 && 'Who calls a suspended agent still gets the version that is published.',
-      shown.blocked > 0 && 'The draft of a blocked one can’t be published until it fits.'].filter(Boolean).join(' ');
     const told = new Set(items.map(({ id }) => id));
     // One that is kept may not be affected any more: it can still be let go.
     const kept = [...keep].filter(([id]) => !told.has(id))
@@ -136,7 +134,7 @@ export function planPanel({ onAgent, onTier }) {
     result.replaceChildren(
       h('p', { id: 'plan-totals', 'data-suspended': shown.suspended }, h('strong', {}, `On ${name}: ${totals.join(', ')}. `),
         `${before} in use now, ${after} then.`),
-      ...(hints ? [h('p', { class: 'hint' }, hints)] : []),
+      ...(shown.blocked ? [h('p', { class: 'hint' }, 'The draft of a blocked agent can’t be published until it fits.')] : []),
       h('div', { class: 'bars' }, usageBars(usage)),
       ...(all.length ? [h('div', { class: 'wide' }, h('table', { class: 'plan' }, h('thead', {}, h('tr', {}, head)),
         h('tbody', {}, all.map(row))))] : [h('p', { class: 'state' }, 'Nothing would happen to any agent.')]),

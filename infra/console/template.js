@@ -26,13 +26,16 @@ export const badges = ({ tags, visibility }) => [
 
 /**
  * `onClose()` when the gallery is asked for, `onCreated(agent)` when an agent was made, `onAgent(id)` when one is
- * asked for, `onChanged()` when the template was published here, `onGone(id)` when it was deleted here.
+ * asked for, `onChanged()` when the template was published here, `onGone(id)` when it was deleted here. `nameOf(id)`
+ * names an agent.
  */
-export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone }) {
+export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, nameOf }) {
   let template = null;
   let versions = [];
   /** The version that is shown: its number or the draft, and what it says. */
   let chosen = null;
+  /** Whether a reader has chosen it: otherwise the newest is shown. */
+  let isPicked = false;
   let content = null;
   let wanted;
   let turn = 0;
@@ -43,6 +46,14 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
   const path = (rest = '') => `/v1/templates/${wanted}${rest}`;
   const isOwn = () => template.visibility === 'private';
 
+  /** Names the agents that were made from it. */
+  function dependents({ title: text, errors }, ...more) {
+    const ids = errors.map(({ detail }) => /agt_\w+/.exec(detail)?.[0]).filter(Boolean);
+    return h('div', { class: 'notice bad', role: 'alert', 'data-code': 'has_dependents' },
+      h('p', {}, h('strong', {}, `${text}. `), 'These were made from it, and would follow nothing: ',
+        ids.map((id, index) => [index > 0 && ', ', button(nameOf(id), () => onAgent(id), { class: 'link' })]), '.'), more);
+  }
+
   /** One action at a time. What it is refused for is told. */
   async function run(action, ...more) {
     if (isBusy) return;
@@ -52,7 +63,8 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
       await action();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      told.replaceChildren(refusal(problem, {}, ...more.map((one) => one(problem)).filter(Boolean)));
+      told.replaceChildren(problem.code === 'has_dependents' ? dependents(problem, ...more)
+        : refusal(problem, {}));
       told.scrollIntoView({ block: 'nearest' });
     } finally {
       isBusy = false;
@@ -65,15 +77,14 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
     return run(async () => {
       const { minted, version } = await call('POST', path('/publish'), { rev: template.rev, isAction: true });
       say(minted ? `There is a new version: ${version.version}.` : `Nothing had changed since v${version.version}.`);
-      chosen = null;
+      isPicked = false;
       onChanged();
       await read();
     });
   }
 
   function erase(isForced) {
-    const anyway = (problem) => problem.code === 'has_dependents'
-      && button('Delete it all the same', () => erase(true), { class: 'danger' });
+    const anyway = button('Delete it all the same', () => erase(true), { class: 'danger', id: 'template-delete-anyway' });
     return run(async () => {
       const { name } = template;
       await call('DELETE', path(isForced ? '?force=true' : ''), { rev: template.rev, isAction: true });
@@ -122,7 +133,7 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
     const numbers = versions.map(({ version: number }) => h('option', { value: number }, `version ${number}`));
     picker.replaceChildren(...numbers, ...(hasDraft ? [h('option', { value: DRAFT }, DRAFT)] : []));
     const isThere = [...picker.options].some(({ value }) => value === chosen);
-    if (!isThere) chosen = version === null ? DRAFT : String(version);
+    if (!isThere || !isPicked) chosen = version === null ? DRAFT : String(version);
     picker.value = chosen;
     showOwn();
     state.replaceChildren();
@@ -191,6 +202,7 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
     turn += 1;
     clearTimeout(reading);
     [template, versions, chosen, content, wanted] = [null, [], null, null, undefined];
+    isPicked = false;
     told.replaceChildren();
     for (const details of [versionsOf, agentsOf]) details.open = false;
     agentsOf.lastElementChild.replaceChildren();
@@ -239,6 +251,7 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone })
 
   picker.addEventListener('change', () => {
     chosen = picker.value;
+    isPicked = true;
     run(showVersion);
   });
   agentsOf.addEventListener('toggle', () => { if (agentsOf.open && wanted) showAgents(); });

@@ -1,9 +1,9 @@
 // The gallery of templates: the tenant's own and the service's, and a new one of an agent.
 
 import { call, Problem } from './api.js';
+import { contentOf, withoutEmpty } from './content.js';
 import { bones, button, byId, failure, h, say, walk } from './dom.js';
 import { refusal } from './risks.js';
-import { contentOf } from './compare.js';
 import { badges, templatePage } from './template.js';
 import { widen } from './views.js';
 
@@ -29,15 +29,12 @@ function escaped(value) {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, escaped(member)]));
 }
 
-const isEmpty = (value) => value === null || JSON.stringify(value) === '[]' || JSON.stringify(value) === '{}';
-const withoutEmpty = (document) => Object.fromEntries(Object.entries(document).filter(([, value]) => !isEmpty(value)));
-
 /**
  * `onOpen()` when another template is shown, or the gallery, `onNames()` when names may have changed,
  * `onCreated(agent)` when an agent was made, `onAgent(id)` when one is asked for, `onCount()` when there is another
- * number of templates. `agents()` are those to make a template of, the one that is shown first.
+ * number of templates. `agents()` are those to make a template of, the one that is shown first; `nameOf(id)` names one.
  */
-export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, agents }) {
+export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, agents, nameOf }) {
   const known = new Map();
   /** Names outlive the templates: the timeline tells of those that are gone. */
   const names = new Map();
@@ -47,7 +44,7 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
   let isBusy = false;
 
   const page = templatePage({
-    onClose: showGallery, onCreated, onAgent,
+    onClose: showGallery, onCreated, onAgent, nameOf,
     onChanged() {
       onCount();
       load();

@@ -12,8 +12,8 @@ function levelText({ used, limit, level }) {
 }
 
 function numbers({ used, limit }) {
-  if (limit == null) return `${used}, no limit`;
-  return limit === 0 && used === 0 ? 'none in this tier' : `${used} of ${limit}`;
+  if (limit == null) return `${used.toLocaleString()}, no limit`;
+  return limit === 0 && used === 0 ? 'none in this tier' : `${used.toLocaleString()} of ${limit.toLocaleString()}`;
 }
 
 /** A row: what is counted, the numbers, the level in words, and a bar. */

@@ -69,7 +69,10 @@ const KINDS = {
     },
   },
 };
-KINDS.long = { ...KINDS.text, make: (attributes) => h('textarea', { rows: 5, ...attributes }) };
+KINDS.long = {
+  ...KINDS.text,
+  make: (attributes, { schema }) => h('textarea', { rows: schema.maxLength ? 5 : 2, ...attributes }),
+};
 
 /** Of which kind a variable's field is: such that it can show the `values` that are known, too. */
 function kindOf({ schema }, values) {

@@ -9,7 +9,6 @@ use agent_management::tier::{self, Entitlements, Overrides, Tiers};
 use harness::{App, TENANT};
 use insta::assert_snapshot;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 fn public() -> PublicTemplates {
     PublicTemplates::embedded().expect("they are good")
@@ -81,9 +80,8 @@ fn a_published_version_is_never_changed() {
                 .iter()
                 .map(|version| {
                     let json = serde_json::to_string(&version.content).expect("JSON");
-                    let hash: String =
-                        Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-                    format!("{} {} {hash} {}", template.key, version.number, version.template)
+                    let hash = u128::from_be_bytes(agent_management::id::digest(&[&json])) >> 64;
+                    format!("{} {} {hash:016x} {}", template.key, version.number, version.template)
                 })
                 .collect::<Vec<_>>()
         })

@@ -22,7 +22,7 @@ const fn page(path: &'static str, content_type: &'static str, content: &'static 
     Page { path, content_type, content }
 }
 
-const PAGES: [Page; 40] = [
+const PAGES: [Page; 42] = [
     page("/", HTML, include_str!("../../console/index.html")),
     page("/docs", HTML, include_str!("../../console/docs.html")),
     page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
@@ -36,8 +36,10 @@ const PAGES: [Page; 40] = [
     page("/console/ask.js", JAVASCRIPT, include_str!("../../console/ask.js")),
     page("/console/compare.js", JAVASCRIPT, include_str!("../../console/compare.js")),
     page("/console/conflicts.js", JAVASCRIPT, include_str!("../../console/conflicts.js")),
+    page("/console/connection.js", JAVASCRIPT, include_str!("../../console/connection.js")),
     page("/console/console.css", CSS, include_str!("../../console/console.css")),
     page("/console/console.js", JAVASCRIPT, include_str!("../../console/console.js")),
+    page("/console/content.js", JAVASCRIPT, include_str!("../../console/content.js")),
     page("/console/dom.js", JAVASCRIPT, include_str!("../../console/dom.js")),
     page("/console/drift.js", JAVASCRIPT, include_str!("../../console/drift.js")),
     page("/console/events.js", JAVASCRIPT, include_str!("../../console/events.js")),

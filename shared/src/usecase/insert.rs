@@ -54,7 +54,7 @@ pub async fn insert(base: &Base, caller: &Caller, agent: Agent, creation: Creati
                 }
             }
             Insertion::Refused(tenant) => {
-                entitlements = base.entitlements_after(&tenant, &entitlements, Counted::Agents)?
+                entitlements = base.entitlements_after(&tenant, &entitlements, Counted::Agents)?;
             }
         }
     }

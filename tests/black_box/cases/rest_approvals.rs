@@ -201,7 +201,7 @@ async fn read_all(client: &Client, query: &str) -> Vec<Value> {
 
 /// `asked` are in the order in which they were asked for: one was accepted, one rejected, one is pending.
 async fn are_events(desk: &Desk, asked: &[&Value; 3]) {
-    let events = desk.ann.events(12).await;
+    let events = desk.ann.events(13).await;
     let of = |id: &str| -> Vec<Value> {
         let own = events.iter().filter(|event| event["data"]["id"] == id);
         own.map(|event| json!([event["type"], event["actor"], event["data"]["rev"]])).collect()

@@ -47,7 +47,8 @@ async fn a_tenant_that_nobody_set_up_is_on_the_free_tier(context: &Context) {
     assert_eq!((&entitlements["tier"], &entitlements["overrides"]), (&json!("free"), &json!({})));
     assert_eq!(entitlements["limits"]["agents"], 5);
     let usage = client.get("/v1/usage").send().await.expect(200).json();
-    assert_eq!(usage, json!({"tier": "free", "agents": {"used": 0, "limit": 5, "percent": 0}}));
+    let unused = |limit: u64| json!({"used": 0, "limit": limit, "percent": 0, "level": "ok"});
+    assert_eq!(usage, json!({"tier": "free", "agents": unused(5), "private_templates": unused(0)}));
 }
 
 async fn health_needs_no_token(context: &Context) {

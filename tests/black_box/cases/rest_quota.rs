@@ -35,7 +35,10 @@ async fn a_free_tenant_cannot_create_a_sixth_agent(context: &Context) {
     let upsert = client.put("/v1/agents/by-key/sixth", &an_agent().build()).send().await;
     upsert.problem(403, "entitlement_exceeded");
     let usage = client.get("/v1/usage").send().await.expect(200).json();
-    assert_eq!(usage["agents"], json!({"used": AGENTS_MAX, "limit": AGENTS_MAX, "percent": 100}));
+    assert_eq!(
+        usage["agents"],
+        json!({"used": AGENTS_MAX, "limit": AGENTS_MAX, "percent": 100, "level": "reached"})
+    );
     create(&context.client().await, 1).await;
 }
 

@@ -13,7 +13,8 @@ use crate::client::{Client, id_of, path_of};
 use crate::context::Context;
 use crate::socket::Socket;
 
-const AGENTS: usize = 5;
+/// Below what the lowest tier warns of.
+const AGENTS: usize = 3;
 /// How often each agent is changed, and how often the client comes back meanwhile, at the least.
 const TURNS_MIN: u64 = 7;
 const RETURNS_MIN: u64 = 6;

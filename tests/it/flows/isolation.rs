@@ -125,6 +125,35 @@ async fn another_tenant_s_id_answers_like_an_unknown_one_on_every_route() {
 }
 
 #[tokio::test]
+async fn another_tenant_s_template_answers_like_an_unknown_one_on_every_route() {
+    let app = App::start().await;
+    app.set_tier("other", "pro", [].into()).await;
+    let body = json!({"name": "Theirs", "agent": an_agent().build()});
+    let theirs = app.client_of("other").post("/v1/templates", &body).send().await.expect(201);
+    let place = theirs.header("location").expect("a location");
+    app.client_of("other").post(&format!("{place}/publish"), &json!({})).send().await.expect(201);
+    let before = app.client_of("other").get(place).send().await.json();
+    let client = app.client();
+    let own = client.post("/v1/agents", &an_agent().build()).send().await.expect(201).text("/id");
+    let mut walked = 0;
+    for route in all().filter(|route| route.path.contains("{template_id}")) {
+        let mut answers = Vec::new();
+        for template in [&theirs.text("/id"), UNKNOWN_TEMPLATE] {
+            let path = route.path.replace("{template_id}", template).replace("{version}", "1");
+            let method: Method = route.method.as_str().parse().expect("a method");
+            let request = client.request(method, &path).header("if-match", "*");
+            let Operation::Templates(operation) = route.operation else { panic!("{}", route.path) };
+            answers.push(template_request(request, operation, &own).send().await.to_string());
+        }
+        assert_eq!(answers[0], answers[1], "{} {}", route.method.as_str(), route.path);
+        assert!(answers[0].starts_with("404"), "{}", answers[0]);
+        walked += 1;
+    }
+    assert!(walked >= 10);
+    assert_eq!(app.client_of("other").get(place).send().await.json(), before);
+}
+
+#[tokio::test]
 async fn every_call_of_every_route_names_the_caller_s_partitions_only() {
     let app = App::start().await;
     let client = app.client();

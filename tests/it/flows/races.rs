@@ -2,6 +2,7 @@
 //! transactions meet others, answers are lost. There is one winner, and the quota is exact. Time is
 //! paused: what waits between attempts waits for nothing.
 
+use agent_management::tier::LimitName;
 use futures_util::future::join_all;
 use harness::{Answer, App, an_agent};
 use http::Method;
@@ -53,6 +54,27 @@ async fn used_and_counted(app: &App) -> (u64, usize) {
     let listed = app.client().get("/v1/agents?limit=100").send().await.expect(200).json();
     let rows = listed["items"].as_array().expect("rows");
     (used.expect("a number"), rows.iter().filter(|row| row["status"] != "archived").count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_16_templates_at_the_last_two_places_two_win() {
+    for (seed, weather) in SEEDS.flat_map(|seed| WEATHERS.map(|weather| (seed, weather))) {
+        let app = App::start().await;
+        app.set_tier("acme", "pro", [(LimitName::PrivateTemplates, Some(2))].into()).await;
+        app.client().get("/v1/agents").send().await.expect(200);
+        brew(&app, seed, weather);
+        let template = json!({"name": "T", "agent": an_agent().build()});
+        let answers = join_all((0..16).map(|_| app.client().post("/v1/templates", &template).send())).await;
+        assert_eq!((count(&answers, 201), count(&answers, 403)), (2, 14), "seed {seed} {weather:?}");
+        let usage = app.client().get("/v1/usage").send().await.expect(200).json();
+        assert_eq!(usage["private_templates"]["used"], 2, "seed {seed} {weather:?}");
+        // One is deleted and changed at once, by several.
+        let place = answers.iter().find_map(|answer| answer.header("location")).expect("one was made");
+        let deletes = join_all((0..4).map(|_| app.client().delete(place).send())).await;
+        assert_eq!(count(&deletes, 204), 1, "seed {seed} {weather:?}");
+        let usage = app.client().get("/v1/usage").send().await.expect(200).json();
+        assert_eq!(usage["private_templates"]["used"], 1, "seed {seed} {weather:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,8 @@ pub async fn duplicate(agents: &Agents, call: &Call) -> Result<Reply> {
         }
         Err(error) => return Err(error),
     };
-    let (agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
+    let (mut agent, creation) = prepare(call, caller, change::duplicate(&source, document)?, &request);
+    agent.template.clone_from(&source.template);
     answer::inserted(insert(&agents.base, caller, agent, creation).await?)
 }
 

@@ -64,6 +64,7 @@ async fn stands<'a>(
     to: Option<u64>,
 ) -> Result<Stands<'a>> {
     let Some(link) = agent.template.clone().filter(|link| link.id == *id) else {
+        templates.find(tenant, id).await?;
         return Err(Error::Conflict("The agent was not made from this template.".to_owned()));
     };
     let to = templates.version(tenant, id, to).await?;
