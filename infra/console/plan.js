@@ -37,11 +37,11 @@ export function planPanel({ onAgent, onTier }) {
 
   // What is used
 
-  async function readUsage() {
+  async function readUsage(isAction = false) {
     const mine = ++turn;
-    const usage = await call('GET', '/v1/usage');
+    const usage = await call('GET', '/v1/usage', { isAction });
     if (mine !== turn) return;
-    header.replaceChildren(...usageBars(usage));
+    header.replaceChildren(...usageBars(usage, true));
     header.title = `Tier ${usage.tier}: what is used, and what another tier would do`;
     header.hidden = false;
     bars.replaceChildren(...usageBars(usage));
@@ -77,12 +77,12 @@ export function planPanel({ onAgent, onTier }) {
       ['custom_models', 'traffic_split', 'approvals'].map(has)));
   }
 
-  async function load() {
+  async function load(isAction = false) {
     state.replaceChildren();
     if (!tiers.length) state.replaceChildren(bones());
     try {
       const [entitlements, { items }] = await Promise.all([call('GET', '/v1/entitlements'), call('GET', '/v1/tiers'),
-        readUsage()]);
+        readUsage(isAction)]);
       tiers = items;
       showLimits(entitlements);
       const before = tier.value;
@@ -95,7 +95,7 @@ export function planPanel({ onAgent, onTier }) {
       byId('plan-body').hidden = false;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      state.replaceChildren(failure(problem, load));
+      state.replaceChildren(failure(problem, () => load(true)));
     }
   }
 
@@ -185,7 +185,7 @@ export function planPanel({ onAgent, onTier }) {
 
   function open() {
     isOpen = true;
-    load();
+    load(true);
     byId('plan-title').focus();
   }
 

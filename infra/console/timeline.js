@@ -21,7 +21,7 @@ const WORDS = {
     : 'its model is going to retire'),
   'entitlements.changed': ({ tier }) => (tier ? `the tier is ${tier}` : 'the tier or its limits were set'),
   'entitlements.warning': ({ usage }, changed) => (usage && usageText(usage, changed))
-    || `${changed.map((name) => name.replaceAll('_', ' ')).join(', ') || 'something'}: 80 % are used, or all`,
+    || `${changed.map((name) => name.replaceAll('_', ' ')).join(', ') || 'a limit'}: 80 % or more are used`,
   'template.published': ({ published_version: version }) => version && `version ${version}`,
 };
 

@@ -4,6 +4,8 @@ import { h } from './dom.js';
 
 /** What is counted, by its name in the answer. */
 const COUNTED = { agents: 'Agents', private_templates: 'Private templates' };
+/** The same where there is little room. */
+const SHORT = { ...COUNTED, private_templates: 'Templates' };
 
 function levelText({ used, limit, level }) {
   if (level === 'ok') return '';
@@ -17,18 +19,18 @@ function numbers({ used, limit }) {
 }
 
 /** A row: what is counted, the numbers, the level in words, and a bar. */
-function row(name, usage) {
+function row(name, usage, names) {
   const { used, limit, level } = usage;
   const said = levelText(usage);
   return h('span', { class: 'usage', 'data-counted': name, 'data-level': level },
-    h('span', {}, `${COUNTED[name]} `), h('span', { class: 'numbers' }, numbers(usage)),
+    h('span', {}, `${names[name]} `), h('span', { class: 'numbers' }, numbers(usage)),
     said && h('strong', { class: 'level' }, ` ${level === 'reached' ? '▲' : '△'} ${said}`),
     limit > 0 && h('meter', { min: 0, max: limit, value: Math.min(used, limit), 'aria-label': COUNTED[name] }));
 }
 
 /** The bars of a document of usage. */
-export const usageBars = (usage) => Object.keys(COUNTED).filter((name) => usage[name])
-  .map((name) => row(name, usage[name]));
+export const usageBars = (usage, isShort = false) => Object.keys(COUNTED).filter((name) => usage[name])
+  .map((name) => row(name, usage[name], isShort ? SHORT : COUNTED));
 
 /** What an event of usage tells, in a few words: the counts that are near their limits. */
 export function usageText(usage, names = Object.keys(COUNTED)) {

@@ -178,6 +178,108 @@ async fn a_team_publishes_compares_asks_accepts_and_rolls_back() {
     host.stop().await.expect("it stops");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visitor_makes_an_agent_of_a_template_upgrades_it_and_asks_about_a_smaller_tier() {
+    let Some(mut browser) = a_browser().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = start(&options(folder.path(), 0)).await.expect("it starts");
+    browser.resize(1_280, 900).await;
+    browser.open(&host.base_url).await;
+    browser.wait_for("document.querySelector('#connection').dataset.state === 'live'").await;
+    browser.wait_for("document.querySelector('#usage [data-counted=agents] meter')").await;
+    browser.wait_for("document.querySelector('#usage').innerText.includes('1 of 100')").await;
+
+    // The gallery, and a template of it.
+    browser.click("#show-templates").await;
+    browser.wait_for("document.querySelector('#gallery [data-template]')").await;
+    browser.fill("#gallery-text", "cites sources").await;
+    let card = "[...document.querySelectorAll('#gallery [data-template]')].find((card) => card.innerText.includes('Research assistant'))";
+    browser.wait_for(card).await;
+    keep(&mut browser, "gallery-1280").await;
+    browser.run(&format!("{card}.click()")).await;
+
+    // Its first version: what is missing is said, the example is complete, a mistake stands at its field.
+    browser.wait_for("document.querySelector('#template-version [value=\"1\"]')").await;
+    browser.wait_for("document.querySelector('#var-citation_style')").await;
+    choose(&mut browser, "#template-version", "1").await;
+    browser.wait_for("document.querySelector('#var-citation_style') === null").await;
+    browser.wait_for("document.querySelector('#make-status [data-missing=organisation]')").await;
+    browser.click("#make-example").await;
+    browser.wait_for("document.querySelector('#make-status').dataset.outcome === 'valid'").await;
+    browser.wait_for("document.querySelector('#make-preview').innerText.includes('Example Freight')").await;
+    keep(&mut browser, "template-1280").await;
+    browser.fill("#var-min_sources", "9").await;
+    browser.wait_for("document.querySelector('#var-min_sources[aria-invalid=true]')").await;
+    keep(&mut browser, "template-refused-1280").await;
+    browser.fill("#var-min_sources", "3").await;
+    // A model that the free tier does not admit.
+    choose(&mut browser, "#var-model", "1").await;
+    browser.wait_for("document.querySelector('#make-preview').innerText.includes('gemini-2.5-pro')").await;
+    browser.wait_for("document.querySelector('#make-status').dataset.outcome === 'valid'").await;
+    browser.click("#make-create").await;
+    browser.wait_for("document.querySelector('#agent-facts #made-from')").await;
+    browser.wait_for("document.querySelector('#usage').innerText.includes('2 of 100')").await;
+    assert_eq!(
+        browser.run("document.querySelector('#f-name').value").await,
+        "Example Freight research assistant"
+    );
+
+    // The agent goes its own way where the template does, too.
+    browser.fill("#f-max-steps", "30").await;
+    browser.click("#save").await;
+    browser.wait_for("document.querySelector('#timeline [data-type=\"agent.updated\"]')").await;
+    browser.click("#tab-template").await;
+    let conflict = "document.querySelector('.conflict[data-pointer=\"/config/limits/max_steps\"]')";
+    browser.wait_for(conflict).await;
+    keep(&mut browser, "drift-1280").await;
+    browser.click("#upgrade-preview").await;
+    browser.wait_for("document.querySelector('#upgrade-result [data-preview=upgrade]')").await;
+    browser.click("#upgrade-apply").await;
+    browser.wait_for(&format!("{conflict}.querySelector('.error[data-code=merge_conflict]')")).await;
+    browser.run(&format!("{conflict}.querySelector('.take[value=template]').click()")).await;
+    browser
+        .wait_for("document.querySelector('#upgrade-result .diff').innerText.includes('max_steps: 40')")
+        .await;
+    browser.run("document.querySelector('#upgrade').scrollIntoView()").await;
+    keep(&mut browser, "upgrade-preview-1280").await;
+    browser.click("#upgrade-apply").await;
+    browser.wait_for("document.querySelector('#agent-facts').innerText.includes(', version 2')").await;
+    browser.wait_for("document.querySelector('#drift-about').innerText.includes(', version 2')").await;
+    browser.click("#tab-form").await;
+    assert_eq!(browser.run("document.querySelector('#f-max-steps').value").await, "40");
+
+    // As many agents as the free tier has no room for.
+    for count in 3..=6 {
+        browser.click("#duplicate").await;
+        browser
+            .wait_for(&format!("document.querySelectorAll('#agents [data-agent]').length === {count}"))
+            .await;
+        browser.wait_for("document.querySelector('#editor').ariaBusy === 'false'").await;
+    }
+    browser.wait_for("document.querySelector('#usage').innerText.includes('6 of 100')").await;
+
+    // What the free tier would do to them. One that is to be kept stays, and another goes.
+    browser.click("#usage").await;
+    browser.wait_for("document.querySelector('#plan-other [value=free]')").await;
+    choose(&mut browser, "#plan-other", "free").await;
+    browser.click("#plan-ask").await;
+    browser.wait_for("document.querySelector('#plan-totals')?.dataset.suspended === '1'").await;
+    browser.wait_for("document.querySelector('#plan-result [data-effects~=blocked]')").await;
+    let row = "[...document.querySelectorAll('#plan-result [data-agent-row]')].find((row) => row.innerText.includes('Order support'))";
+    browser.wait_for(&format!("{row}?.dataset.effects === 'suspended'")).await;
+    keep(&mut browser, "downgrade-1280").await;
+    browser.run(&format!("{row}.querySelector('[data-keep]').click()")).await;
+    browser.wait_for(&format!("{row}?.dataset.effects === ''")).await;
+    browser.wait_for("document.querySelector('#plan-totals').dataset.suspended === '1'").await;
+    browser.resize(390, 844).await;
+    keep(&mut browser, "downgrade-390").await;
+    browser.click("[data-show=templates]").await;
+    keep(&mut browser, "template-390").await;
+    let overflow = "document.documentElement.scrollWidth <= 390";
+    assert_eq!(browser.run(overflow).await, true, "nothing is wider than the window");
+    host.stop().await.expect("it stops");
+}
+
 /// Chooses an option as a person does.
 async fn choose(browser: &mut Browser, selector: &str, value: &str) {
     browser

@@ -10,6 +10,7 @@ use agent_management::tier::Tiers;
 use agent_management::{template, tenant};
 use aws_lambda_events::event::dynamodb::EventRecord;
 use futures_util::StreamExt;
+use serde_dynamo::Item;
 use serde_json::json;
 
 use crate::StreamFanout;
@@ -89,24 +90,17 @@ struct Read {
 fn read(record: EventRecord, tiers: &Tiers) -> Result<Option<Read>> {
     let (old, new) = (record.change.old_image, record.change.new_image);
     if approval::store::is_image(&new) {
-        let Some((tenant, approval)) = approval::store::read_image(new)? else {
-            return Ok(None);
-        };
-        let before = approval::store::read_image(old)?.map(|(_, before)| before);
-        let change = event::of_approval(before.as_ref(), approval);
-        return Ok(change.map(|change| Read { tenant, change, upkeep: None }));
+        read_approval(old, new)
+    } else if template::store::is_image(&new) {
+        read_template(old, new)
+    } else if tenant::store::is_image(&new) {
+        read_tenant(old, new, tiers)
+    } else {
+        read_agent(old, new)
     }
-    if let Some((tenant, id, after)) = template::store::read_image(new.clone())? {
-        let before = template::store::read_image(old)?.map(|(_, _, before)| before);
-        let change = event::of_template(&id, before.as_ref(), &after)?;
-        let upkeep = Upkeep::of_template(before.as_ref(), &after);
-        return Ok(change.map(|change| Read { tenant, change, upkeep }));
-    }
-    if let Some((tenant, after)) = tenant::store::read_image(new.clone())? {
-        let before = tenant::store::read_image(old)?.map(|(_, before)| before);
-        let change = event::of_tenant(before.as_ref(), &after, tiers);
-        return Ok(change.map(|change| Read { tenant, change, upkeep: None }));
-    }
+}
+
+fn read_agent(old: Item, new: Item) -> Result<Option<Read>> {
     // A removal is the end of a tombstone, which was announced.
     let Some((tenant, id, after)) = read_image(new)? else {
         return Ok(None);
@@ -114,6 +108,34 @@ fn read(record: EventRecord, tiers: &Tiers) -> Result<Option<Read>> {
     let before = read_image(old)?.map(|(_, _, before)| before);
     let upkeep = Upkeep::of_agent(&id, before.as_ref(), &after);
     Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| Read { tenant, change, upkeep }))
+}
+
+fn read_approval(old: Item, new: Item) -> Result<Option<Read>> {
+    let Some((tenant, approval)) = approval::store::read_image(new)? else {
+        return Ok(None);
+    };
+    let before = approval::store::read_image(old)?.map(|(_, before)| before);
+    let change = event::of_approval(before.as_ref(), approval);
+    Ok(change.map(|change| Read { tenant, change, upkeep: None }))
+}
+
+fn read_template(old: Item, new: Item) -> Result<Option<Read>> {
+    let Some((tenant, id, after)) = template::store::read_image(new)? else {
+        return Ok(None);
+    };
+    let before = template::store::read_image(old)?.map(|(_, _, before)| before);
+    let upkeep = Upkeep::of_template(before.as_ref(), &after);
+    let change = event::of_template(&id, before.as_ref(), &after)?;
+    Ok(change.map(|change| Read { tenant, change, upkeep }))
+}
+
+fn read_tenant(old: Item, new: Item, tiers: &Tiers) -> Result<Option<Read>> {
+    let Some((tenant, after)) = tenant::store::read_image(new)? else {
+        return Ok(None);
+    };
+    let before = tenant::store::read_image(old)?.map(|(_, before)| before);
+    let change = event::of_tenant(before.as_ref(), &after, tiers);
+    Ok(change.map(|change| Read { tenant, change, upkeep: None }))
 }
 
 /// Does everything for a part. The audit rows, which come last of what is announced, say that all is done.

@@ -56,22 +56,38 @@ impl Templates {
         id: &TemplateId,
         number: Option<u64>,
     ) -> Result<Cow<'_, TemplateVersion>> {
-        if let Some(template) = self.public.get(id) {
-            let version = match number {
-                Some(number) => template.version(number).ok_or(Error::NotFound("version"))?,
-                None => template.latest(),
-            };
-            return Ok(Cow::Borrowed(version));
-        }
-        let number = match number {
-            Some(number) => number,
-            None => {
-                let stored = store::get(&self.base.store, tenant, id).await?;
-                stored.template.published_version().ok_or(Error::Unpublished)?
+        let found = self.find(tenant, id).await?;
+        self.version_of(tenant, &found, number).await
+    }
+
+    /// The same of a template that was read. Versions that its head does not name are none, whatever is left
+    /// of a deleted template.
+    ///
+    /// # Errors
+    /// As [`Templates::version`].
+    pub async fn version_of<'a>(
+        &self,
+        tenant: &TenantId,
+        found: &Found<'a>,
+        number: Option<u64>,
+    ) -> Result<Cow<'a, TemplateVersion>> {
+        let template = match found {
+            Found::Public(template) => {
+                let version = match number {
+                    Some(number) => template.version(number).ok_or(Error::NotFound("version"))?,
+                    None => template.latest(),
+                };
+                return Ok(Cow::Borrowed(version));
             }
+            Found::Private(stored) => &stored.template,
         };
-        let found = store::find_version(&self.base.store, tenant, id, number).await?;
-        found.map(Cow::Owned).ok_or(Error::NotFound("version"))
+        let number = number.or(template.published_version()).ok_or(Error::Unpublished)?;
+        if !template.versions.contains(number) {
+            return Err(Error::NotFound("version"));
+        }
+        let version = store::find_version(&self.base.store, tenant, &template.id, number).await?;
+        // It was deleted since the head was read.
+        version.map(Cow::Owned).ok_or(Error::NotFound("version"))
     }
 
     /// What there is to render: a version, or the draft with none.
@@ -86,12 +102,19 @@ impl Templates {
         is_draft: bool,
     ) -> Result<(TemplateContent, Option<u64>)> {
         if is_draft {
-            return Ok((self.find_own(tenant, id).await?.template.content, None));
+            self.refuse_public(id)?;
         }
-        match self.version(tenant, id, number).await {
-            Ok(version) => Ok((version.content.clone(), Some(version.number))),
-            Err(Error::Unpublished) => Ok((self.find_own(tenant, id).await?.template.content, None)),
-            Err(error) => Err(error),
+        let found = self.find(tenant, id).await?;
+        match &found {
+            Found::Private(stored)
+                if is_draft || (number.is_none() && stored.template.published.is_none()) =>
+            {
+                Ok((stored.template.content.clone(), None))
+            }
+            Found::Private(_) | Found::Public(_) => {
+                let version = self.version_of(tenant, &found, number).await?;
+                Ok((version.content.clone(), Some(version.number)))
+            }
         }
     }
 }

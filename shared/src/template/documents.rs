@@ -61,9 +61,6 @@ pub struct InstantiateDocument {
     pub key: Option<String>,
 }
 
-/// The most bytes of JSON that an agent remembers of its variables.
-pub const VARIABLES_MAX_BYTES: usize = 8 * 1024;
-
 impl InstantiateDocument {
     /// # Errors
     /// [`Error::Invalid`].
@@ -77,22 +74,12 @@ impl InstantiateDocument {
         if let Some(Err(_)) = key {
             violations.push(crate::agent::bad_key());
         }
-        violations.extend(oversized(&said.variables));
         if violations.is_empty() {
             Ok((said, key.and_then(Result::ok)))
         } else {
             Err(Error::Invalid(violations))
         }
     }
-}
-
-/// That an agent can't remember so many variables' values.
-pub(super) fn oversized(variables: &Map<String, Value>) -> Option<Violation> {
-    let bytes = serde_json::to_vec(variables).map_or(usize::MAX, |json| json.len());
-    (bytes > VARIABLES_MAX_BYTES).then(|| {
-        let detail = "an agent remembers fewer bytes of its variables; put long texts into the template";
-        Violation::new("/variables", "too_large", detail).exceeding(VARIABLES_MAX_BYTES, bytes)
-    })
 }
 
 /// What a template renders to.

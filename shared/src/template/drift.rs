@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use validator::Validate;
 
-use super::documents::oversized;
 use super::merge::{Conflict, Merged, Side, merge};
 use super::render::render;
 use super::{TemplateLink, TemplateVersion};
@@ -272,9 +271,6 @@ pub fn upgrade(made: Made<'_>, between: Between<'_>, said: &UpgradeDocument) -> 
         .collect();
     if !unknown.is_empty() {
         return Err(Error::Invalid(unknown));
-    }
-    if let Some(violation) = oversized(&values) {
-        return Err(Error::Invalid(vec![violation]));
     }
     let content = Content::read(document)?;
     let link = TemplateLink { version: between.to.number, variables: values, ..made.link.clone() };

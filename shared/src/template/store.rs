@@ -16,7 +16,7 @@ use crate::id::{TemplateId, TenantId, UserId};
 use crate::page::Page;
 use crate::tenant::{self, Assumed, Counted, Tenant};
 
-pub use item::read_image;
+pub use item::{is_image, read_image};
 
 /// What became of an insertion.
 #[derive(Debug)]

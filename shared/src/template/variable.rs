@@ -16,13 +16,19 @@ const SCHEMA_MAX_BYTES: usize = 8 * 1024;
 /// How deep a schema may nest.
 const SCHEMA_MAX_DEPTH: usize = 16;
 /// A compiled pattern's greatest size in bytes.
-const PATTERN_MAX_BYTES: usize = 256 * 1024;
+const PATTERN_MAX_BYTES: usize = 64 * 1024;
+/// The most patterns of a schema.
+const PATTERNS_MAX: usize = 10;
+/// The greatest value of a variable, and of all of them together, in bytes of JSON: what an agent remembers of
+/// them.
+pub const VALUES_MAX_BYTES: usize = 8 * 1024;
 /// A variable's name, in characters.
 const NAME_MAX: u64 = 64;
-/// The most violations that one value is told.
-const VALUE_VIOLATIONS_MAX: usize = 5;
-/// Keywords that refer to other schemas, or name one to be referred to.
-const REFERENCES: [&str; 10] = [
+/// Keywords that a variable's schema can't have: those that refer to other schemas or name one to be referred to,
+/// and those for which a value is judged again and again.
+const REFUSED: [&str; 12] = [
+    "unevaluatedItems",
+    "unevaluatedProperties",
     "$ref",
     "$dynamicRef",
     "$recursiveRef",
@@ -85,18 +91,24 @@ impl Variable {
             let detail = format!("may have {SCHEMA_MAX_BYTES} bytes, nested {SCHEMA_MAX_DEPTH} deep");
             return vec![Violation::new(pointer_of("schema"), "schema_too_large", detail)];
         }
-        if let Some(place) = reference(&schema, &pointer_of("schema")) {
-            let detail = "a variable's schema refers to no other";
+        if let Some(place) = refused(&schema, &pointer_of("schema")) {
+            let detail = "a variable's schema refers to no other, and says nothing of what is unevaluated";
             return vec![Violation::new(place, "schema_reference", detail)];
+        }
+        let patterns = patterns(&schema);
+        if patterns > PATTERNS_MAX {
+            let violation = Violation::new(pointer_of("schema"), "schema_too_large", "has too many patterns");
+            return vec![violation.exceeding(PATTERNS_MAX, patterns)];
         }
         let Some(validator) = self.validator() else {
             let detail = "is no JSON Schema (2020-12), or has a pattern that is not matched in linear time";
             return vec![Violation::new(pointer_of("schema"), "schema", detail)];
         };
-        self.default
-            .iter()
-            .flat_map(|default| broken_by(&validator, default, &pointer_of("default")))
-            .collect()
+        let place = pointer_of("default");
+        let default = self.default.as_ref();
+        let found = default
+            .and_then(|value| oversized(value, &place).or_else(|| broken_by(&validator, value, &place)));
+        found.into_iter().collect()
     }
 
     /// None of what is no schema, which no checked variable has.
@@ -112,27 +124,49 @@ impl Variable {
     }
 }
 
-/// Where a schema refers to another, or lets itself be referred to.
-fn reference(schema: &Value, pointer: &str) -> Option<String> {
+/// Where a schema has a keyword of [`REFUSED`].
+fn refused(schema: &Value, pointer: &str) -> Option<String> {
     match schema {
         Value::Object(members) => members.iter().find_map(|(name, member)| {
             let place = format!("{pointer}/{}", pointer_segment(name));
-            if REFERENCES.contains(&name.as_str()) { Some(place) } else { reference(member, &place) }
+            if REFUSED.contains(&name.as_str()) { Some(place) } else { refused(member, &place) }
         }),
         Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| reference(item, &format!("{pointer}/{index}")))
+            items.iter().enumerate().find_map(|(index, item)| refused(item, &format!("{pointer}/{index}")))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 
-/// What is wrong with values that were given: those of no variable, and those that a schema refuses.
+/// How many patterns a schema has.
+fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| {
+                let own = match (name.as_str(), member) {
+                    ("pattern", Value::String(_)) => 1,
+                    ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                    _ => 0,
+                };
+                own + patterns(member)
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// What is wrong with values that were given: too many bytes of them, those of no variable, and those that a schema refuses.
 /// `pointer` is where the values stand.
 pub(super) fn value_violations(
     variables: &[Variable],
     given: &Map<String, Value>,
     pointer: &str,
 ) -> Vec<Violation> {
+    if let Some(violation) = oversized(given, pointer) {
+        return vec![violation];
+    }
     let mut found = Vec::new();
     for (name, value) in given {
         let place = format!("{pointer}/{}", pointer_segment(name));
@@ -152,15 +186,21 @@ pub(super) fn value_violations(
     found
 }
 
-/// How a value breaks a schema, by the keywords that it breaks.
-fn broken_by(validator: &Validator, value: &Value, pointer: &str) -> Vec<Violation> {
-    let broken = validator.iter_errors(value).take(VALUE_VIOLATIONS_MAX);
-    broken
-        .map(|error| {
-            let keyword = error.schema_path().to_string();
-            let keyword = keyword.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
-            let place = format!("{pointer}{}", error.instance_path());
-            Violation::new(place, "value", format!("breaks `{keyword}` of the variable's schema"))
-        })
-        .collect()
+/// How a value breaks a schema: the first keyword that it breaks. There may be as many more as the value has
+/// items, each as often as the schema says it.
+fn broken_by(validator: &Validator, value: &Value, pointer: &str) -> Option<Violation> {
+    let error = validator.validate(value).err()?;
+    let keyword = error.schema_path().to_string();
+    let keyword = keyword.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+    let place = format!("{pointer}{}", error.instance_path());
+    Some(Violation::new(place, "value", format!("breaks `{keyword}` of the variable's schema")))
+}
+
+/// That values are more than an agent can remember of them.
+pub(super) fn oversized(values: &impl Serialize, pointer: &str) -> Option<Violation> {
+    let bytes = serde_json::to_vec(values).map_or(usize::MAX, |json| json.len());
+    (bytes > VALUES_MAX_BYTES).then(|| {
+        let detail = "variables have fewer bytes of values; put long texts into the template";
+        Violation::new(pointer, "too_large", detail).exceeding(VALUES_MAX_BYTES, bytes)
+    })
 }

@@ -191,6 +191,11 @@ pub fn release(store: &Store, tenant: &TenantId, counted: Counted, by: &Stamp) -
     Ok(TransactWriteItem::builder().update(built(update.build())?).build())
 }
 
+/// Whether a stream's image is a tenant's record.
+pub fn is_image(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("entity"), Some(serde_dynamo::AttributeValue::S(entity)) if entity == ENTITY)
+}
+
 /// What a stream's image says, if it is a tenant's record.
 ///
 /// # Errors
@@ -198,7 +203,7 @@ pub fn release(store: &Store, tenant: &TenantId, counted: Counted, by: &Stamp) -
 pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, Tenant)>> {
     use serde_dynamo::AttributeValue::S;
 
-    if !matches!(image.get("entity"), Some(S(entity)) if entity == ENTITY) {
+    if !is_image(&image) {
         return Ok(None);
     }
     let tenant = match image.get(keys::PK) {

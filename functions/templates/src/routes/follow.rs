@@ -63,15 +63,15 @@ async fn stands<'a>(
     agent: &Agent,
     to: Option<u64>,
 ) -> Result<Stands<'a>> {
+    let found = templates.find(tenant, id).await?;
     let Some(link) = agent.template.clone().filter(|link| link.id == *id) else {
-        templates.find(tenant, id).await?;
         return Err(Error::Conflict("The agent was not made from this template.".to_owned()));
     };
-    let to = templates.version(tenant, id, to).await?;
+    let to = templates.version_of(tenant, &found, to).await?;
     let from = if to.number == link.version {
         to.clone()
     } else {
-        templates.version(tenant, id, Some(link.version)).await?
+        templates.version_of(tenant, &found, Some(link.version)).await?
     };
     Ok(Stands { link, from, to })
 }

@@ -283,6 +283,11 @@ pub(super) fn parse_row(item: Item) -> Result<TemplateSummary> {
     })
 }
 
+/// Whether a stream's image is a template's head.
+pub fn is_image(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("entity"), Some(serde_dynamo::AttributeValue::S(entity)) if entity == ENTITY)
+}
+
 /// What a stream's image of an item says, if it is a template's head.
 ///
 /// # Errors
@@ -290,7 +295,7 @@ pub(super) fn parse_row(item: Item) -> Result<TemplateSummary> {
 pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, TemplateId, TemplateHead)>> {
     use serde_dynamo::AttributeValue::S;
 
-    if !matches!(image.get("entity"), Some(S(entity)) if entity == ENTITY) {
+    if !is_image(&image) {
         return Ok(None);
     }
     let key = match image.get(keys::PK) {
