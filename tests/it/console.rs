@@ -246,7 +246,7 @@ async fn a_visitor_makes_an_agent_of_a_template_upgrades_it_and_asks_about_a_sma
     browser.wait_for("document.querySelector('#agent-facts').innerText.includes(', version 2')").await;
     browser.wait_for("document.querySelector('#drift-about').innerText.includes(', version 2')").await;
     browser.click("#tab-form").await;
-    assert_eq!(browser.run("document.querySelector('#f-max-steps').value").await, "40");
+    browser.wait_for("document.querySelector('#f-max-steps').value === '40'").await;
 
     // As many agents as the free tier has no room for.
     for count in 3..=6 {
