@@ -19,7 +19,9 @@ function shown(value) {
 
 /** What a value became: in a line, or, of long ones, side by side. */
 function change(pointer, before, after, names) {
-  if (isShort(before) && isShort(after)) return h('p', {}, h('del', {}, shown(before)), ' → ', h('ins', {}, shown(after)));
+  if (isShort(before) && isShort(after)) {
+    return h('p', {}, h('del', {}, shown(before)), ' → ', h('ins', {}, shown(after)));
+  }
   const name = pointer.slice(pointer.lastIndexOf('/') + 1);
   const side = (value) => (isNothing(value) ? {} : { [name]: value });
   return table(...names, side(before), side(after)).element;
@@ -78,14 +80,16 @@ export function conflictList(place, onChoice) {
     const value = conflict[side];
     const isInline = isShort(value) && isShort(base);
     const label = side === 'agent' ? 'Keep the agent’s' : 'Take the template’s';
-    return h('div', { class: 'side' }, h('p', {}, input, h('label', { for: id }, label, isInline && [': ', shown(value)])),
+    return h('div', { class: 'side' },
+      h('p', {}, input, h('label', { for: id }, label, isInline && [': ', shown(value)])),
       !isInline && change(pointer, base, value, ['before', side === 'agent' ? 'the agent' : 'the template']));
   }
 
   function card(conflict, index) {
     const { pointer, base } = conflict;
     return h('fieldset', { class: 'card conflict', 'data-pointer': pointer },
-      h('legend', {}, code(pointer || 'everything')), isShort(base) && h('p', { class: 'dim' }, 'It was ', shown(base), '.'),
+      h('legend', {}, code(pointer || 'everything')),
+      isShort(base) && h('p', { class: 'dim' }, 'It was ', shown(base), '.'),
       SIDES.map((side) => choice(conflict, index, side)),
       h('div', { class: 'errors', id: `conflict-${index}-errors`, 'aria-live': 'polite' }));
   }
@@ -99,12 +103,12 @@ export function conflictList(place, onChoice) {
       listed = text;
       const pointers = new Set(found.map(({ pointer }) => pointer));
       for (const pointer of choices.keys()) if (!pointers.has(pointer)) choices.delete(pointer);
+      const every = (side) => button(`All of the ${side}’s`, () => all(side), { class: 'take-all', 'data-take': side });
       place.replaceChildren(h('div', { class: 'title' }, h('h3', {}, 'Conflicts'), ' ',
         found.length > 0 && h('span', { class: 'undecided badge' })),
       ...(found.length ? [h('p', { class: 'dim' }, 'Both changed these, and differently. Say whose value to take.'),
-        h('p', { class: 'choices' }, button('All of the agent’s', () => all('agent'), { class: 'take-all', 'data-take': 'agent' }),
-          button('All of the template’s', () => all('template'), { class: 'take-all', 'data-take': 'template' })),
-        ...found.map(card)] : [h('p', { class: 'dim' }, 'None: what both changed goes together.')]));
+        h('p', { class: 'choices' }, SIDES.map(every)), ...found.map(card)]
+        : [h('p', { class: 'dim' }, 'None: what both changed goes together.')]));
     }
     mark();
   }
@@ -113,7 +117,8 @@ export function conflictList(place, onChoice) {
   function chosen() {
     const others = [...choices].filter(([pointer, side]) => side !== take
       && conflicts.some((conflict) => conflict.pointer === pointer));
-    return { ...(take && conflicts.length && { take }), ...(others.length && { resolutions: Object.fromEntries(others) }) };
+    const resolutions = others.length && { resolutions: Object.fromEntries(others) };
+    return { ...(take && conflicts.length && { take }), ...resolutions };
   }
 
   /** Puts violations beside their conflicts, and gives those that have none. */

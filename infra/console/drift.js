@@ -22,8 +22,8 @@ const [offer, ask, apply, refused, result] =
   ['upgrade', 'upgrade-preview', 'upgrade-apply', 'upgrade-refused', 'upgrade-result'].map(byId);
 
 /**
- * `attempt(action, place)`, `changed(agent, isReplaced)` and `mayLeave()` are as in `versionsPanel`; `onTemplate(id)`
- * leads to the template.
+ * `attempt(action, place)`, `changed(agent, isReplaced)` and `mayLeave()` are as in `versionsPanel`;
+ * `onTemplate(id)` leads to the template.
  */
 export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
   let agent;
@@ -58,7 +58,8 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
       return undefined;
     }
     const hasValues = Object.keys(variables).length > 0;
-    return { agent_id: agent.id, version: drift.to_version, ...(hasValues && { variables }), ...conflicts.chosen() };
+    const others = hasValues && { variables };
+    return { agent_id: agent.id, version: drift.to_version, ...others, ...conflicts.chosen() };
   }
 
   // What is shown
@@ -67,9 +68,9 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     const { version } = agent.template;
     const latest = template.published_version;
     const link = button(template.name, () => onTemplate(template.id), { class: 'link', id: 'drift-open' });
-    const isBehind = version < latest;
-    about.replaceChildren('Made from ', link, `, version ${version}. `, isBehind
-      ? h('span', { class: 'badge asks' }, `version ${latest} is there`) : h('span', { class: 'dim' }, 'That is the newest one.'));
+    about.replaceChildren('Made from ', link, `, version ${version}. `, version < latest
+      ? h('span', { class: 'badge asks' }, `version ${latest} is there`)
+      : h('span', { class: 'dim' }, 'That is the newest one.'));
   }
 
   function showValues(found) {
@@ -93,7 +94,8 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
   }
 
   function showDrift() {
-    const { agent_changes: mine, template_changes: news, unresolved, dropped, from_version: from, to_version: to } = drift;
+    const { agent_changes: mine, template_changes: news, unresolved, dropped } = drift;
+    const { from_version: from, to_version: to } = drift;
     const dropping = dropped.map((name, index) => [index > 0 && ', ', code(name)]);
     ours.replaceChildren(...changeList('What the agent changed', mine,
       `Nothing: it is as version ${from} made it.`, ['version', 'agent'], from));
@@ -101,7 +103,8 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     theirs.hidden = isSameVersion();
     theirs.replaceChildren(...changeList(`What the template changed, from version ${from} to ${to}`, news,
       unknown ?? 'Nothing that this agent would notice.', ['version', 'version'], from, to));
-    if (dropped.length) theirs.append(h('p', { class: 'hint' }, 'It has no variable any more for: ', dropping, '.'));
+    const lost = h('p', { class: 'hint' }, 'It has no variable any more for: ', dropping, '.');
+    if (dropped.length) theirs.append(lost);
     conflicts.show(drift.conflicts, isSameVersion() || unresolved.length > 0);
     showOffer();
   }
@@ -135,8 +138,10 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     if (body.hidden) state.replaceChildren(bones());
     try {
       const asked = { agent_id: agent.id, ...(version && { version }) };
-      const [found, { items }, answer] = await Promise.all([call('GET', path('')),
-        call('GET', path(`/versions?limit=${VERSIONS_PAGE}`)), call('POST', path('/drift'), { body: asked, isAction })]);
+      const [found, { items }, answer] = await Promise.all([
+        call('GET', path('')), call('GET', path(`/versions?limit=${VERSIONS_PAGE}`)),
+        call('POST', path('/drift'), { body: asked, isAction }),
+      ]);
       const of = await call('GET', path(`/versions/${answer.to_version}`));
       if (mine !== turn) return;
       [template, drift] = [found, answer];
@@ -161,18 +166,19 @@ export function driftPanel({ attempt, changed, mayLeave, onTemplate }) {
     const { patch, violations, dropped, conflicts: found } = answer;
     conflicts.show(found, isSameVersion());
     const rest = conflicts.place(violations);
-    const number = `${patch.length} ${patch.length === 1 ? 'place changes' : 'places change'} in the agent.`;
+    const isNews = patch.length > 0;
+    const summary = isNews ? `${patch.length} ${patch.length === 1 ? 'place changes' : 'places change'} in the agent.`
+      : 'The agent stays as it is, and follows the other version from then on.';
     const undecided = found.filter(({ taken }) => !taken).length;
+    const open = `${undecided} ${undecided === 1 ? 'conflict is' : 'conflicts are'} not decided.`;
     result.replaceChildren(...[
-      h('p', { 'data-preview': 'upgrade', 'data-patch': patch.length },
-        h('strong', {}, patch.length ? number : 'The agent stays as it is, and follows the other version from then on.')),
-      undecided > 0 && h('p', { class: 'notice' }, `${undecided} ${undecided === 1 ? 'conflict is' : 'conflicts are'} `
-        + 'not decided. Until then this shows the agent’s side there.'),
+      h('p', { 'data-preview': 'upgrade', 'data-patch': patch.length }, h('strong', {}, summary)),
+      undecided > 0 && h('p', { class: 'notice' }, `${open} Until then this shows the agent’s side there.`),
       rest.length > 0 && h('div', { class: 'notice bad' }, h('p', {}, h('strong', {}, 'This would be refused.')),
         rest.map((violation) => shownViolation(violation))),
       dropped.length > 0 && h('p', { class: 'hint' }, `Values that it forgets: ${dropped.join(', ')}.`),
-      patch.length > 0 && table('the agent now', 'after the upgrade', contentOf(agent), contentOf(answer.agent)).element,
-      patch.length > 0 && h('details', {}, h('summary', {}, 'As a JSON Patch'),
+      isNews && table('the agent now', 'after the upgrade', contentOf(agent), contentOf(answer.agent)).element,
+      isNews && h('details', {}, h('summary', {}, 'As a JSON Patch'),
         h('pre', { tabindex: '0', role: 'group', 'aria-label': 'JSON Patch' }, JSON.stringify(patch, null, 2))),
     ].filter(Boolean));
     result.hidden = false;

@@ -16,9 +16,10 @@ export function published({ published_version: version, unpublished_changes: isA
 /** What an agent was made from: `template` is what is known of it, `onDrift` leads to what both changed since. */
 export function madeFrom({ template: link }, template, onDrift) {
   if (!link) return null;
-  const isBehind = template?.published_version > link.version;
+  const latest = template?.published_version;
   return ['made from ', button(template?.name ?? 'a template', onDrift, { class: 'link', id: 'made-from' }),
-    `, version ${link.version}`, isBehind && [' ', h('span', { class: 'badge asks' }, `version ${template.published_version} is there`)]];
+    `, version ${link.version} `,
+    latest > link.version && h('span', { class: 'badge asks' }, `version ${latest} is there`)];
 }
 
 /** A day, as a person writes it. */
@@ -36,5 +37,7 @@ export function showRetiring(agent, model, onFallback) {
   notice.replaceChildren(
     h('p', {}, h('strong', {}, `The model ${model.id} retires on ${dayText(date)}. `),
       `After that day its provider does not serve it. Use ${fallback.id} instead.`),
-    ...(onFallback ? [button(`Put ${fallback.id} into the form`, () => onFallback(fallback), { id: 'use-fallback' })] : []));
+  );
+  const use = () => onFallback(fallback);
+  if (onFallback) notice.append(button(`Put ${fallback.id} into the form`, use, { id: 'use-fallback' }));
 }

@@ -29,8 +29,8 @@ const invitation = [...nothing.childNodes];
 /**
  * `onAgent(agent)` when the agent was created or changed here, `onGone(id)` when it was deleted here,
  * `onOpen(id)` when another one is shown, or none, `onAsked()` when another user was asked for something,
- * `onApprovals(id)` when an approval is to be shown, `onTemplate(id)` when a template is. `templateOf(id)` is what is
- * known of one.
+ * `onApprovals(id)` when an approval is to be shown, `onTemplate(id)` when a template is. `templateOf(id)` is what
+ * is known of one.
  */
 export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals, onTemplate, templateOf }) {
   /** The agent as the service told it last; null while there is none yet, or nothing is shown. */

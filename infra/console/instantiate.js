@@ -65,8 +65,8 @@ export function maker({ onCreated }) {
       wrong: violations.length > 0 && (marks ? `Marked above: ${marks} to mend.` : 'The agent would be refused.'),
       valid: isValid && 'Ready: these values make an agent.',
     };
-    const [state, told] = Object.entries(states).find(([, text]) => text) ?? ['wrong', 'These values make no agent.'];
-    tell(state, told);
+    const [state, text] = Object.entries(states).find(([, found]) => found) ?? ['wrong', 'These values make no agent.'];
+    tell(state, text);
     result.ariaBusy = 'false';
     const empty = unresolved.length
       ? 'There is no document until every required variable has a value.' : 'These values make no document.';
@@ -115,7 +115,8 @@ export function maker({ onCreated }) {
   function refused(problem) {
     const rest = fields.place(placeOthers(problem.errors));
     const isAllPlaced = problem.errors.length > 0 && !rest.length;
-    unplaced.replaceChildren(...(isAllPlaced ? [] : [refusal({ ...problem, message: problem.message, errors: rest })]));
+    unplaced.replaceChildren();
+    if (!isAllPlaced) unplaced.append(refusal({ ...problem, message: problem.message, errors: rest }));
     tell('wrong', `${problem.title}.`);
     const first = form.querySelector('[aria-invalid="true"]');
     if (first) first.focus();
@@ -175,7 +176,8 @@ export function maker({ onCreated }) {
       fields = variableFields(version.variables, { values: [version.example, before], onInput: soon });
       fields.fill(before);
       fieldsAt.dataset.of = version.id;
-      const none = h('p', { class: 'dim' }, 'This template has no variables: every agent made from it begins the same.');
+      const nothing = 'This template has no variables: every agent made from it begins the same.';
+      const none = h('p', { class: 'dim' }, nothing);
       fieldsAt.replaceChildren(version.variables.length ? fields.element : none);
       for (const one of ['make-example', 'make-defaults']) byId(one).hidden = !version.variables.length;
       example.disabled = !Object.keys(version.example).length;

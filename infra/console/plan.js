@@ -69,10 +69,11 @@ export function planPanel({ onAgent, onTier }) {
   }
 
   function showLimits({ limits: all, overrides, ...features }) {
-    const has = (name) => h('tr', {}, h('th', { scope: 'row' }, words(name)), h('td', {}, features[name] ? 'yes' : 'no'));
-    const row = ([name, limit]) => h('tr', {}, h('th', { scope: 'row' }, words(name)),
-      h('td', {}, limit === null ? 'no limit' : limit.toLocaleString(),
-        Object.hasOwn(overrides, name) && [' ', h('span', { class: 'badge asks' }, 'your own')]));
+    const line = (name, ...inside) => h('tr', {}, h('th', { scope: 'row' }, words(name)), h('td', {}, inside));
+    const has = (name) => line(name, features[name] ? 'yes' : 'no');
+    const own = h('span', { class: 'badge asks' }, 'your own');
+    const row = ([name, limit]) => line(name, limit === null ? 'no limit' : limit.toLocaleString(),
+      Object.hasOwn(overrides, name) && [' ', own.cloneNode(true)]);
     limits.replaceChildren(h('tbody', {}, Object.entries(all).map(row),
       ['custom_models', 'traffic_split', 'approvals'].map(has)));
   }
@@ -81,8 +82,8 @@ export function planPanel({ onAgent, onTier }) {
     state.replaceChildren();
     if (!tiers.length) state.replaceChildren(bones());
     try {
-      const [entitlements, { items }] = await Promise.all([call('GET', '/v1/entitlements'), call('GET', '/v1/tiers'),
-        readUsage(isAction)]);
+      const asking = [call('GET', '/v1/entitlements'), call('GET', '/v1/tiers'), readUsage(isAction)];
+      const [entitlements, { items }] = await Promise.all(asking);
       tiers = items;
       showLimits(entitlements);
       const before = tier.value;
@@ -110,12 +111,15 @@ export function planPanel({ onAgent, onTier }) {
     } });
     box.checked = isKept;
     const isSuspended = effects.includes('suspended');
+    const mark = (effect) => {
+      const [text, title] = EFFECTS[effect] ?? [effect];
+      return [h('span', { class: `badge ${effect}`, title }, text), ' '];
+    };
     return h('tr', { 'data-agent-row': id, 'data-effects': effects.join(' ') },
       h('td', { class: 'keep' }, box),
       h('th', { scope: 'row' }, button(name, () => onAgent(id), { class: 'link' })),
-      h('td', {}, effects.length ? effects.map((effect) => [h('span', { class: `badge ${effect}`,
-        title: EFFECTS[effect]?.[1] }, EFFECTS[effect]?.[0] ?? effect), ' ']) : h('span', { class: 'badge' }, 'stays in use'),
-      isSuspended && version !== null && h('span', { class: 'dim' }, `version ${version} is served all the same`)),
+      h('td', {}, effects.length ? effects.map(mark) : h('span', { class: 'badge' }, 'stays in use'),
+        isSuspended && version !== null && h('span', { class: 'dim' }, `version ${version} is served all the same`)),
       h('td', {}, violations.map((violation) => shownViolation(violation)),
         !violations.length && h('span', { class: 'dim' }, isKept ? 'kept' : '')));
   }
@@ -130,11 +134,12 @@ export function planPanel({ onAgent, onTier }) {
     const kept = [...keep].filter(([id]) => !told.has(id))
       .map(([id, known]) => ({ id, name: known, effects: [], violations: [], published_version: null }));
     const all = [...kept, ...items];
+    const blocked = 'The draft of a blocked agent can’t be published until it fits.';
     const head = ['Keep', 'Agent', 'What would happen', 'Why'].map((text) => h('th', { scope: 'col' }, text));
     result.replaceChildren(
-      h('p', { id: 'plan-totals', 'data-suspended': shown.suspended }, h('strong', {}, `On ${name}: ${totals.join(', ')}. `),
-        `${before} in use now, ${after} then.`),
-      ...(shown.blocked ? [h('p', { class: 'hint' }, 'The draft of a blocked agent can’t be published until it fits.')] : []),
+      h('p', { id: 'plan-totals', 'data-suspended': shown.suspended },
+        h('strong', {}, `On ${name}: ${totals.join(', ')}. `), `${before} in use now, ${after} then.`),
+      ...(shown.blocked ? [h('p', { class: 'hint' }, blocked)] : []),
       h('div', { class: 'bars' }, usageBars(usage)),
       ...(all.length ? [h('div', { class: 'wide' }, h('table', { class: 'plan' }, h('thead', {}, h('tr', {}, head)),
         h('tbody', {}, all.map(row))))] : [h('p', { class: 'state' }, 'Nothing would happen to any agent.')]),
@@ -148,7 +153,8 @@ export function planPanel({ onAgent, onTier }) {
     const mine = ++asked;
     result.ariaBusy = 'true';
     if (!shown) result.replaceChildren(bones());
-    const body = { tier: tier.value, limit: PAGE, ...(keep.size && { keep: [...keep.keys()] }), ...(cursor && { cursor }) };
+    const wanted = keep.size && { keep: [...keep.keys()] };
+    const body = { tier: tier.value, limit: PAGE, ...wanted, ...(cursor && { cursor }) };
     try {
       const answer = await call('POST', '/v1/entitlements/preview', { body, isAction: true });
       if (mine !== asked) return;

@@ -13,7 +13,8 @@ const DRAFT = 'draft';
 const BURST_MS = 300;
 
 const view = byId('template');
-const [title, marks, facts, about] = ['template-title', 'template-marks', 'template-facts', 'template-about'].map(byId);
+const [title, marks, facts, about] =
+  ['template-title', 'template-marks', 'template-facts', 'template-about'].map(byId);
 const [state, body, foot, told] = ['template-state', 'template-body', 'template-foot', 'template-told'].map(byId);
 const [own, versionsOf, agentsOf, picker] =
   ['template-own', 'template-versions', 'template-agents', 'template-version'].map(byId);
@@ -26,8 +27,8 @@ export const badges = ({ tags, visibility }) => [
 
 /**
  * `onClose()` when the gallery is asked for, `onCreated(agent)` when an agent was made, `onAgent(id)` when one is
- * asked for, `onChanged()` when the template was published here, `onGone(id)` when it was deleted here. `nameOf(id)`
- * names an agent.
+ * asked for, `onChanged()` when the template was published here, `onGone(id)` when it was deleted here.
+ * `nameOf(id)` names an agent.
  */
 export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, nameOf }) {
   let template = null;
@@ -47,15 +48,16 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
   const isOwn = () => template.visibility === 'private';
 
   /** Names the agents that were made from it. */
-  function dependents({ title: text, errors }, ...more) {
+  function dependents({ title: text, errors }) {
     const ids = errors.map(({ detail }) => /agt_\w+/.exec(detail)?.[0]).filter(Boolean);
+    const links = ids.map((id, index) => [index > 0 && ', ', button(nameOf(id), () => onAgent(id), { class: 'link' })]);
     return h('div', { class: 'notice bad', role: 'alert', 'data-code': 'has_dependents' },
-      h('p', {}, h('strong', {}, `${text}. `), 'These were made from it, and would follow nothing: ',
-        ids.map((id, index) => [index > 0 && ', ', button(nameOf(id), () => onAgent(id), { class: 'link' })]), '.'), more);
+      h('p', {}, h('strong', {}, `${text}. `), 'These were made from it, and would follow nothing: ', links, '.'),
+      button('Delete it all the same', () => erase(true), { class: 'danger', id: 'template-delete-anyway' }));
   }
 
   /** One action at a time. What it is refused for is told. */
-  async function run(action, ...more) {
+  async function run(action) {
     if (isBusy) return;
     isBusy = true;
     told.replaceChildren();
@@ -63,8 +65,7 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
       await action();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      told.replaceChildren(problem.code === 'has_dependents' ? dependents(problem, ...more)
-        : refusal(problem, {}));
+      told.replaceChildren(problem.code === 'has_dependents' ? dependents(problem) : refusal(problem));
       told.scrollIntoView({ block: 'nearest' });
     } finally {
       isBusy = false;
@@ -76,7 +77,8 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
   function publish() {
     return run(async () => {
       const { minted, version } = await call('POST', path('/publish'), { rev: template.rev, isAction: true });
-      say(minted ? `There is a new version: ${version.version}.` : `Nothing had changed since v${version.version}.`);
+      const number = version.version;
+      say(minted ? `There is a new version: ${number}.` : `Nothing had changed since version ${number}.`);
       isPicked = false;
       onChanged();
       await read();
@@ -84,13 +86,12 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
   }
 
   function erase(isForced) {
-    const anyway = button('Delete it all the same', () => erase(true), { class: 'danger', id: 'template-delete-anyway' });
     return run(async () => {
       const { name } = template;
       await call('DELETE', path(isForced ? '?force=true' : ''), { rev: template.rev, isAction: true });
       say(`“${name}” was deleted.`);
       onGone(wanted);
-    }, anyway);
+    });
   }
 
   function showOwn() {
@@ -104,7 +105,8 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
       no.focus();
     };
     own.replaceChildren(
-      isNews ? button('Publish', publish, { id: 'template-publish' }) : h('span', { class: 'dim' }, 'All is published.'),
+      isNews ? button('Publish', publish, { id: 'template-publish' })
+        : h('span', { class: 'dim' }, 'All is published.'),
       button('Delete…', ask, { class: 'danger', id: 'template-delete' }));
   }
 
@@ -237,12 +239,13 @@ export function templatePage({ onClose, onCreated, onAgent, onChanged, onGone, n
       const { items, next_cursor: next } = await call('GET', path(`/agents?${query}`), { isAction: true });
       if (mine !== turn) return;
       if (!cursor) place.replaceChildren();
-      place.lastElementChild?.matches('button') && place.lastElementChild.remove();
+      place.querySelector('.more')?.remove();
       place.append(...items.map(({ id, name, status }) => h('p', { 'data-agent-of': id },
         button(name, () => onAgent(id), { class: 'link' }),
         status !== 'active' && [' ', h('span', { class: `badge ${status}` }, status)])));
-      if (next) place.append(button('Load more', () => showAgents(next)));
-      else if (!place.children.length) place.append(h('p', { class: 'dim' }, 'None yet. One that was just made shows up after a moment.'));
+      const none = 'None yet. One that was just made shows up after a moment.';
+      if (next) place.append(button('Load more', () => showAgents(next), { class: 'more' }));
+      else if (!place.children.length) place.append(h('p', { class: 'dim' }, none));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (mine === turn) place.replaceChildren(failure(problem, () => showAgents()));

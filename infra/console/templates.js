@@ -32,7 +32,8 @@ function escaped(value) {
 /**
  * `onOpen()` when another template is shown, or the gallery, `onNames()` when names may have changed,
  * `onCreated(agent)` when an agent was made, `onAgent(id)` when one is asked for, `onCount()` when there is another
- * number of templates. `agents()` are those to make a template of, the one that is shown first; `nameOf(id)` names one.
+ * number of templates. `agents()` are those to make a template of, the one that is shown first; `nameOf(id)` names
+ * an agent.
  */
 export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, agents, nameOf }) {
   const known = new Map();
@@ -119,7 +120,8 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
       let cursor = null;
       for (let number = 0; number < PAGES_MAX; number += 1) {
         const query = new URLSearchParams({ limit: PAGE, ...(cursor && { cursor }) });
-        const { items, next_cursor: next } = await call('GET', `/v1/templates?${query}`, { isAction: isAction && number === 0 });
+        const options = { isAction: isAction && number === 0 };
+        const { items, next_cursor: next } = await call('GET', `/v1/templates?${query}`, options);
         if (mine !== turn) return;
         found.push(...items);
         cursor = next;
@@ -197,7 +199,8 @@ export function templatesPanel({ onOpen, onNames, onCreated, onAgent, onCount, a
     try {
       const agent = await call('GET', `/v1/agents/${newAgent.value}`);
       const { description, tags } = agent;
-      const content = { name: newName.value.trim(), description, tags, agent: escaped(withoutEmpty(contentOf(agent))) };
+      const document = escaped(withoutEmpty(contentOf(agent)));
+      const content = { name: newName.value.trim(), description, tags, agent: document };
       const made = await call('POST', '/v1/templates', { body: withoutEmpty(content), isAction: true });
       creation.hidden = true;
       names.set(made.id, made.name);

@@ -147,7 +147,8 @@ export function variableFields(variables, { values: known = [], prefix = 'var', 
   function field(variable) {
     const { name, title, default: usual } = variable;
     const id = `${prefix}-${name}`;
-    const kind = kindOf(variable, [usual, ...known.map((values) => values[name])].filter((one) => one !== undefined));
+    const values = [usual, ...known.map((one) => one[name])].filter((value) => value !== undefined);
+    const kind = kindOf(variable, values);
     const hint = hintOf(variable, kind);
     const described = [hint && `${id}-hint`, `${id}-errors`].filter(Boolean).join(' ');
     const control = KINDS[kind].make({ id, 'data-variable': name, 'aria-describedby': described,
@@ -157,8 +158,8 @@ export function variableFields(variables, { values: known = [], prefix = 'var', 
       control.required && h('span', { class: 'required' }, ' required'));
     const shown = kind === 'flag' ? h('div', { class: 'flag' }, control, label) : [label, control];
     fields.set(name, { variable, kind, control, slot });
-    return h('div', { class: 'field', 'data-kind-of': kind }, shown, hint && h('p', { class: 'hint', id: `${id}-hint` }, hint),
-      slot);
+    const told = hint && h('p', { class: 'hint', id: `${id}-hint` }, hint);
+    return h('div', { class: 'field', 'data-kind-of': kind }, shown, told, slot);
   }
 
   const element = h('div', { class: 'variables' }, variables.map(field));

@@ -2,10 +2,10 @@
 //! ever write to such an agent again. What is told is a change of the head like any other, so its event comes
 //! from the stream.
 
-use agent_management::agent::store::{self, Operation, Written};
+use agent_management::agent::store::{self, Operation, Stored, Written};
 use agent_management::agent::{Agent, Stamp};
 use agent_management::error::{Error, Result};
-use agent_management::id::{AgentId, TenantId};
+use agent_management::id::TenantId;
 use agent_management::search;
 use agent_management::usecase::change::told;
 
@@ -30,8 +30,13 @@ impl StreamFanout {
             loop {
                 let page = search::store::with_model(&self.base.store, tenant, &name, after.as_deref(), PAGE)
                     .await?;
-                for id in &page.items {
-                    count += usize::from(self.tell(tenant, id).await?);
+                for stored in store::get_many(&self.base.store, tenant, &page.items).await? {
+                    match self.tell(tenant, &stored).await {
+                        Ok(is_told) => count += usize::from(is_told),
+                        Err(error) => {
+                            tracing::error!(%error, cause = crate::cause(&error), "an agent was not told");
+                        }
+                    }
                 }
                 after = page.next_cursor;
                 if after.is_none() {
@@ -42,16 +47,11 @@ impl StreamFanout {
         Ok(count)
     }
 
-    async fn tell(&self, tenant: &TenantId, id: &AgentId) -> Result<bool> {
-        let stored = match store::get(&self.base.store, tenant, id).await {
-            Ok(stored) => stored,
-            // It was deleted since the index was read.
-            Err(Error::NotFound(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+    /// An archived agent stays as it is: it is told when it is restored.
+    async fn tell(&self, tenant: &TenantId, stored: &Stored) -> Result<bool> {
         let known = stored.agent.retiring.clone();
         let now = told(&self.base, stored.agent.clone());
-        if now.retiring == known {
+        if now.retiring == known || !now.status.is_counted() {
             return Ok(false);
         }
         let by = ACTOR.parse().map_err(|_| Error::internal("the service has no name"))?;
@@ -60,7 +60,7 @@ impl StreamFanout {
         let entitlements = self.base.tiers.default_entitlements();
         let assumed = store::Assumed { entitlements: &entitlements, max: None };
         let written =
-            store::update(&self.base.store, tenant, &stored, &after, Operation::begin(), assumed).await?;
+            store::update(&self.base.store, tenant, stored, &after, Operation::begin(), assumed).await?;
         Ok(matches!(written, Written::Done | Written::Landed(_)))
     }
 }

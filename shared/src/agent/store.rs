@@ -90,6 +90,28 @@ pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Store
     }
 }
 
+/// Those of up to 100 agents that are not deleted, read consistently in one call, in no order.
+///
+/// # Errors
+/// As the database's.
+pub async fn get_many(store: &Store, tenant: &TenantId, ids: &[AgentId]) -> Result<Vec<Stored>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut request = KeysAndAttributes::builder().consistent_read(true);
+    for id in ids {
+        request = request.keys(keys::agent_head(tenant, id).to_item());
+    }
+    let mut found = Vec::new();
+    for item in store.get_all(built(request.build())?).await? {
+        let memory = Memory::of(&item);
+        if let Head::Live(agent) = head::parse(item)? {
+            found.push(Stored { agent: *agent, memory });
+        }
+    }
+    Ok(found)
+}
+
 /// An agent that is not deleted and the tenant's record, read consistently in one call.
 ///
 /// # Errors

@@ -107,7 +107,10 @@ impl Plan {
 /// stay in use as there is room for: those that `keep` names, in its order, then those that were changed last;
 /// of equal ones the lower id.
 pub fn plan(tiers: &Tiers, limits: &Limits<'_>, agents: &[Candidate], keep: &[AgentId]) -> Plan {
-    let places: BTreeMap<&AgentId, usize> = keep.iter().zip(0..).collect();
+    let mut places: BTreeMap<&AgentId, usize> = BTreeMap::new();
+    for (id, place) in keep.iter().zip(0..) {
+        places.entry(id).or_insert(place);
+    }
     let mut usable: Vec<&Candidate> = agents
         .iter()
         .filter(|agent| matches!(agent.standing, Standing::Active | Standing::OverLimit))

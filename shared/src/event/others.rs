@@ -79,14 +79,22 @@ pub fn of_tenant(before: Option<&Tenant>, after: &Tenant, tiers: &Tiers) -> Opti
     let (at, by) = after.updated.clone().filter(|_| before.rev < after.rev)?;
     let entitlements = after.entitlements.clone().unwrap_or_else(|| tiers.default_entitlements());
     let limits = tiers.limits(&entitlements);
-    let (kind, changed) = if before.entitlements == after.entitlements {
+    let was = before.entitlements.clone().unwrap_or_else(|| tiers.default_entitlements());
+    let mut others = Vec::new();
+    if was.tier != entitlements.tier {
+        others.push("/tier".to_owned());
+    }
+    if was.overrides != entitlements.overrides {
+        others.push("/overrides".to_owned());
+    }
+    let (kind, changed) = if others.is_empty() {
         let changed = match crossed(&before, after, &limits)? {
             Counted::Agents => "/usage/agents",
             Counted::Templates => "/usage/private_templates",
         };
         (EventType::EntitlementsWarning, vec![changed.to_owned()])
     } else {
-        (EventType::EntitlementsChanged, vec!["/tier".to_owned(), "/overrides".to_owned()])
+        (EventType::EntitlementsChanged, others)
     };
     let view = EntitledView {
         id: ENTITLEMENTS,

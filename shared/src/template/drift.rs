@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::merge::{Conflict, Merged, Side, merge};
-use super::render::render;
+use super::render::{render, within_agent};
 use super::{TemplateLink, TemplateVersion};
 use crate::agent::config::ModelRef;
 use crate::agent::{Content, broken};
@@ -94,7 +94,8 @@ pub struct Drift {
     pub to_version: u64,
     /// What the agent changed since it was made, or upgraded.
     pub agent_changes: Vec<DifferenceView>,
-    /// What the template changed since.
+    /// What the template changed since; empty while `violations` or `unresolved` keep its version from being
+    /// rendered.
     pub template_changes: Vec<DifferenceView>,
     /// What both changed, and differently.
     pub conflicts: Vec<Conflict>,
@@ -102,6 +103,9 @@ pub struct Drift {
     pub unresolved: Vec<String>,
     /// Values that the later version has no variable for.
     pub dropped: Vec<String>,
+    /// What keeps the later version from being rendered with the agent's values: pointers begin with
+    /// `/variables` for a value, and with `/agent` for what it renders to.
+    pub violations: Vec<Violation>,
 }
 
 /// What an upgrade leads to, previewed or applied.
@@ -215,7 +219,15 @@ fn base(between: Between<'_>, made: Made<'_>) -> Result<Value> {
     let content = rendering.agent.ok_or_else(|| {
         Error::Conflict("What the agent was made from can no longer be rendered as it was.".to_owned())
     })?;
-    document_of(&content)
+    Ok(named(document_of(&content)?, made.link))
+}
+
+/// A rendered document with the name that the agent was given instead of the template's.
+fn named(mut document: Value, link: &TemplateLink) -> Value {
+    if let (Some(members), Some(name)) = (document.as_object_mut(), &link.name) {
+        members.insert("name".to_owned(), Value::String(name.clone()));
+    }
+    document
 }
 
 /// How the agent and its template have grown apart.
@@ -229,7 +241,7 @@ pub fn drift(id: &AgentId, rev: u64, made: Made<'_>, between: Between<'_>) -> Re
     let agent_changes = differences(&base, &ours).into_iter().map(Into::into).collect();
     let (mut template_changes, mut conflicts) = (Vec::new(), Vec::new());
     if let Some(content) = &rendering.agent {
-        let theirs = document_of(content)?;
+        let theirs = named(document_of(content)?, made.link);
         template_changes = differences(&base, &theirs).into_iter().map(Into::into).collect();
         conflicts = merged(base, ours, theirs, |_| None).conflicts;
     }
@@ -243,6 +255,7 @@ pub fn drift(id: &AgentId, rev: u64, made: Made<'_>, between: Between<'_>) -> Re
         conflicts,
         unresolved: rendering.unresolved,
         dropped,
+        violations: rendering.violations,
     })
 }
 
@@ -255,12 +268,24 @@ pub fn drift(id: &AgentId, rev: u64, made: Made<'_>, between: Between<'_>) -> Re
 pub fn upgrade(made: Made<'_>, between: Between<'_>, said: &UpgradeDocument) -> Result<Upgraded> {
     let (base, ours) = (base(between, made)?, document_of(made.content)?);
     let (values, dropped) = carried(between.to, made.link, &said.variables);
+    let is_known =
+        |name: &str| between.to.content.variable(name).is_some() || made.link.variables.contains_key(name);
+    let nowhere = said.variables.iter().filter(|(name, value)| value.is_null() && !is_known(name));
+    let nowhere: Vec<Violation> = nowhere
+        .map(|(name, _)| {
+            let place = format!("/variables/{}", crate::violation::pointer_segment(name));
+            Violation::new(place, "unknown_variable", "the template has no such variable")
+        })
+        .collect();
+    if !nowhere.is_empty() {
+        return Err(Error::Invalid(nowhere));
+    }
     let rendering = render(&between.to.content, &values, "/variables");
     let Some(theirs) = &rendering.agent else {
         return Err(Error::Invalid(rendering.into_violations("/variables")));
     };
     let choose = |pointer: &str| said.resolutions.get(pointer).copied().or(said.take);
-    let Merged { document, conflicts } = merged(base, ours, document_of(theirs)?, choose);
+    let Merged { document, conflicts } = merged(base, ours, named(document_of(theirs)?, made.link), choose);
     let is_conflict = |pointer: &str| conflicts.iter().any(|conflict| conflict.pointer == pointer);
     let unknown = said.resolutions.keys().filter(|pointer| !is_conflict(pointer));
     let unknown: Vec<Violation> = unknown
@@ -269,10 +294,15 @@ pub fn upgrade(made: Made<'_>, between: Between<'_>, said: &UpgradeDocument) -> 
             Violation::new(place, "no_conflict", "there is no conflict at this pointer")
         })
         .collect();
-    if !unknown.is_empty() {
+    // Of an upgrade that was done already, what it resolved is no conflict any more.
+    let is_done = made.link.version == between.to.number && values == made.link.variables;
+    if !unknown.is_empty() && !is_done {
         return Err(Error::Invalid(unknown));
     }
-    let content = Content::read(document)?;
+    let content = Content::read(document).map_err(|error| match error {
+        Error::Invalid(found) => Error::Invalid(found.into_iter().map(within_agent).collect()),
+        other => other,
+    })?;
     let link = TemplateLink { version: between.to.number, variables: values, ..made.link.clone() };
     Ok(Upgraded { content, link, conflicts, dropped })
 }

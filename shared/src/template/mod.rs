@@ -98,6 +98,9 @@ pub enum Visibility {
 pub struct TemplateLink {
     pub id: TemplateId,
     pub version: u64,
+    /// The name that it was given instead of the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The values that were given; what was left out is the version's default.
     pub variables: Map<String, Value>,
 }

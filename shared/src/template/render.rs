@@ -126,7 +126,7 @@ pub fn render(content: &TemplateContent, given: &Map<String, Value>, pointer: &s
 }
 
 /// Points into the rendered agent. Its fixes are no good: what is to be mended is a value, or the template.
-pub(super) fn within_agent(violation: Violation) -> Violation {
+pub fn within_agent(violation: Violation) -> Violation {
     Violation { pointer: format!("/agent{}", violation.pointer), fix: None, ..violation }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use validator::{Validate, ValidationError};
 
-use crate::agent::depth;
+use crate::agent::{CONTENT_MAX_DEPTH, depth};
 use crate::violation::{Violation, pointer_segment};
 
 /// A schema's greatest size in bytes of JSON.
@@ -92,7 +92,8 @@ impl Variable {
             return vec![Violation::new(pointer_of("schema"), "schema_too_large", detail)];
         }
         if let Some(place) = refused(&schema, &pointer_of("schema")) {
-            let detail = "a variable's schema refers to no other, and says nothing of what is unevaluated";
+            let detail =
+                "a variable's schema has no such keyword: it refers to no other, and is cheap to judge by";
             return vec![Violation::new(place, "schema_reference", detail)];
         }
         let patterns = patterns(&schema);
@@ -124,18 +125,33 @@ impl Variable {
     }
 }
 
-/// Where a schema has a keyword of [`REFUSED`].
+/// Where a schema has a keyword of [`REFUSED`], or a divisor that takes long to divide by.
 fn refused(schema: &Value, pointer: &str) -> Option<String> {
     match schema {
         Value::Object(members) => members.iter().find_map(|(name, member)| {
             let place = format!("{pointer}/{}", pointer_segment(name));
-            if REFUSED.contains(&name.as_str()) { Some(place) } else { refused(member, &place) }
+            match (name.as_str(), member) {
+                (name, _) if REFUSED.contains(&name) => Some(place),
+                ("multipleOf", Value::Number(divisor)) if !is_plain(divisor) => Some(place),
+                // What these hold is values.
+                ("enum" | "const" | "default" | "examples", _) => None,
+                // The names in these are a value's.
+                ("properties" | "patternProperties" | "dependentSchemas", Value::Object(named)) => named
+                    .iter()
+                    .find_map(|(name, inner)| refused(inner, &format!("{place}/{}", pointer_segment(name)))),
+                _ => refused(member, &place),
+            }
         }),
         Value::Array(items) => {
             items.iter().enumerate().find_map(|(index, item)| refused(item, &format!("{pointer}/{index}")))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
+}
+
+/// Whether a divisor is within what people divide by.
+fn is_plain(divisor: &serde_json::Number) -> bool {
+    divisor.as_f64().is_some_and(|divisor| (1e-9..=1e15).contains(&divisor))
 }
 
 /// How many patterns a schema has.
@@ -164,7 +180,7 @@ pub(super) fn value_violations(
     given: &Map<String, Value>,
     pointer: &str,
 ) -> Vec<Violation> {
-    if let Some(violation) = oversized(given, pointer) {
+    if let Some(violation) = oversized(&Value::Object(given.clone()), pointer) {
         return vec![violation];
     }
     let mut found = Vec::new();
@@ -196,8 +212,13 @@ fn broken_by(validator: &Validator, value: &Value, pointer: &str) -> Option<Viol
     Some(Violation::new(place, "value", format!("breaks `{keyword}` of the variable's schema")))
 }
 
-/// That values are more than an agent can remember of them.
-pub(super) fn oversized(values: &impl Serialize, pointer: &str) -> Option<Violation> {
+/// That values are more than an agent can remember of them, or nest too deep to be read again.
+fn oversized(values: &Value, pointer: &str) -> Option<Violation> {
+    let levels = depth(values);
+    if levels > CONTENT_MAX_DEPTH {
+        let violation = Violation::new(pointer, "too_deep", "a value nests too deep");
+        return Some(violation.exceeding(CONTENT_MAX_DEPTH, levels));
+    }
     let bytes = serde_json::to_vec(values).map_or(usize::MAX, |json| json.len());
     (bytes > VALUES_MAX_BYTES).then(|| {
         let detail = "variables have fewer bytes of values; put long texts into the template";

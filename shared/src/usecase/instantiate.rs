@@ -33,6 +33,7 @@ pub fn instance(
     agent.template = Some(TemplateLink {
         id: version.template.clone(),
         version: version.number,
+        name: said.name.clone(),
         variables: said.variables.clone(),
     });
     Ok(agent)

@@ -7,7 +7,7 @@ use agent_management::error::{Error, Result};
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply, answer};
 use agent_management::id::{AgentId, TenantId};
-use agent_management::usecase::change::{ATTEMPTS_MAX, back_off};
+use agent_management::usecase::change::{ATTEMPTS_MAX, back_off, told};
 use agent_management::usecase::dependents::refuse_dependents;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ pub async fn restore(agents: &Agents, call: &Call) -> Result<Reply> {
     let (actor, precondition) = action(call)?;
     let changed = change(agents, call, &precondition, |agent| {
         let status = change::restored(agent)?;
-        Ok(status.map(|status| agent.with_status(status, actor, call.now)))
+        Ok(status.map(|status| told(&agents.base, agent.with_status(status, actor, call.now))))
     });
     answer::agent(&changed.await?)
 }

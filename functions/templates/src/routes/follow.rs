@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use agent_management::agent::change::refuse_archived;
 use agent_management::agent::store::{self, Operation, Stored};
 use agent_management::agent::{Agent, AgentView};
 use agent_management::error::{Error, Result};
@@ -18,6 +19,7 @@ use agent_management::search::store::made_from;
 use agent_management::template::drift::{
     self, Between, DriftDocument, Made, UpgradeDocument, UpgradeView, Upgraded,
 };
+use agent_management::template::render::within_agent;
 use agent_management::template::{TemplateLink, TemplateVersion};
 use agent_management::usecase::change::{ATTEMPTS_MAX, Attempt, told, write};
 use agent_management::usecase::insert::judge;
@@ -108,13 +110,13 @@ pub async fn upgrade(templates: &Templates, call: &Call) -> Result<Reply> {
     for attempt in 0..ATTEMPTS_MAX {
         let planned = plan(templates, call, &template, &precondition, &said).await?;
         let excess = judge(&templates.base, &caller.entitlements, &planned.after);
+        let excess: Vec<Violation> = excess.into_iter().map(within_agent).collect();
         let undecided = planned.upgraded.undecided();
         if is_preview {
             let violations = undecided.into_iter().chain(excess).collect();
             let agent = planned.after.clone();
             return reply(&planned, &agent, false, violations);
         }
-        agent_management::agent::change::refuse_archived(&planned.stored.agent)?;
         if !undecided.is_empty() {
             return Err(Error::MergeConflict(undecided));
         }
@@ -153,6 +155,7 @@ async fn plan(
     let id: &AgentId = &said.agent_id;
     let stored = store::get(&templates.base.store, &caller.tenant, id).await?;
     precondition.check(stored.agent.rev)?;
+    refuse_archived(&stored.agent)?;
     let stands = stands(templates, &caller.tenant, template, &stored.agent, said.version).await?;
     let made = Made { content: &stored.agent.content, link: &stands.link };
     let upgraded = drift::upgrade(made, stands.between(), said)?;

@@ -108,7 +108,9 @@ fn candidate(item: Item) -> Result<Candidate> {
     let unreadable = || Error::internal("a row of the list cannot be read");
     let row: SummaryItem = from_item(item)?;
     let (_, id) = keys::split_agent_by_creation(&row.by_creation).ok_or_else(unreadable)?;
-    let Brief { needs, is_over_limit } = serde_json::from_str(&row.brief).map_err(|_| unreadable())?;
+    // A head that an earlier release wrote says nothing but its model.
+    let brief = if row.brief.is_empty() { "{}" } else { &row.brief };
+    let Brief { needs, is_over_limit } = serde_json::from_str(brief).map_err(|_| unreadable())?;
     let standing = match row.status.as_str() {
         "archived" => Standing::Archived,
         "suspended" if is_over_limit => Standing::OverLimit,
