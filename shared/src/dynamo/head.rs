@@ -22,7 +22,7 @@ const OPERATIONS: &str = "ops";
 /// The attribute that a deletion leaves, and nothing else has.
 const DELETED_AT: &str = "deleted_at";
 /// How many operations a head remembers.
-const OPERATIONS_MAX: usize = 8;
+pub(crate) const OPERATIONS_MAX: usize = 8;
 const OPERATION_BYTES: usize = 8;
 
 /// One write, told apart from all others.

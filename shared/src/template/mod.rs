@@ -25,6 +25,7 @@ pub use view::{
 
 use crate::agent::version::{Published, Release, Versions};
 use crate::agent::{Stamp, Tombstone};
+use crate::creation::Creation;
 use crate::error::{Error, Result};
 use crate::id::{TemplateId, UserId, digest};
 use crate::patch::{self, Patch};
@@ -80,6 +81,8 @@ pub struct TemplateVersion {
     pub content: TemplateContent,
     pub release: Release,
     pub published: Stamp,
+    /// The request that published it; none of a public template's.
+    pub creation: Option<Creation>,
 }
 
 /// Who may see a template, and who writes it.
@@ -150,6 +153,7 @@ impl Template {
     pub fn publish(
         &self,
         release: Release,
+        creation: Creation,
         actor: &UserId,
         now: Timestamp,
     ) -> Result<(Self, TemplateVersion)> {
@@ -166,6 +170,7 @@ impl Template {
             content: self.content.clone(),
             release,
             published: after.updated.clone(),
+            creation: Some(creation),
         };
         Ok((after, version))
     }

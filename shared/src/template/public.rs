@@ -135,6 +135,7 @@ fn read(id: &TemplateId, key: &str, entry: VersionEntry) -> Result<TemplateVersi
         number,
         content,
         release: Release { title: None, notes: Some(entry.notes) },
+        creation: None,
         published: Stamp { at: midnight.unwrap_or(Timestamp::UNIX_EPOCH), by },
     })
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{Template, TemplateHead, TemplateSummary, TemplateVersion, TemplateVersionSummary};
 use crate::agent::Stamp;
-use crate::creation::Creation;
-use crate::dynamo::head::{self as heads, Inserted, Memory, Move, Moved, Operation};
+use crate::creation::{Creation, Repetition};
+use crate::dynamo::head::{self as heads, Inserted, Memory, Move, Moved, OPERATIONS_MAX, Operation};
 use crate::dynamo::{Item, Store, built, keys, text};
 use crate::error::{Error, Result};
 use crate::id::{TemplateId, TenantId, UserId};
@@ -166,6 +166,28 @@ pub async fn find_version(
 ) -> Result<Option<TemplateVersion>> {
     let there = store.get(&keys::template_version(tenant, id, number)).await?;
     there.map(|there| item::parse_version(id, there)).transpose()
+}
+
+/// The version that a request published, among as many of the newest as a head remembers requests.
+///
+/// # Errors
+/// [`Error::IdempotencyKeyReused`] when another request came under its key.
+pub async fn published_by(
+    store: &Store,
+    tenant: &TenantId,
+    template: &Template,
+    creation: Creation,
+) -> Result<Option<TemplateVersion>> {
+    for number in template.versions.newest_first().take(OPERATIONS_MAX) {
+        let version = find_version(store, tenant, &template.id, number).await?;
+        let Some(version) = version else { continue };
+        match version.creation.map(|earlier| creation.compare(earlier)) {
+            Some(Repetition::Replay) => return Ok(Some(version)),
+            Some(Repetition::Reuse) => return Err(Error::IdempotencyKeyReused),
+            Some(Repetition::Unrelated) | None => {}
+        }
+    }
+    Ok(None)
 }
 
 /// A page of a template's versions, the newest first. `before` is the version that the page before ended

@@ -334,7 +334,7 @@ async fn a_downgrade_is_what_its_preview_said(context: &Context) {
         (events.len() == 2).then_some(events)
     })
     .await;
-    assert!(events.iter().all(|event| event["changed"] == json!(["/tier", "/overrides"])), "{events:?}");
+    assert!(events.iter().all(|event| event["changed"] == json!(["/tier"])), "{events:?}");
 }
 
 /// The catalogue, and a model in it that the tier admits and that retires.

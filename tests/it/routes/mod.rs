@@ -3,4 +3,5 @@ mod documents;
 mod entitlements;
 mod events;
 mod health;
+mod templates;
 mod unknown;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::agent::version::{Published, Release, Versions};
 use crate::agent::{Stamp, Tombstone};
 use crate::clock::rfc3339;
+use crate::creation::Creation;
 use crate::dynamo::{Item, from_item, keys, to_item};
 use crate::error::{Error, Result};
 use crate::id::{TemplateId, TenantId, UserId};
@@ -22,6 +23,8 @@ const ENTITY: &str = "template";
 const VERSION_ENTITY: &str = "template_version";
 /// The attribute that has the last version's content in short, and all numbers.
 const VERSIONS: &str = "versions";
+/// The attribute of a version that has the request that published it.
+const CREATION: &str = "creation";
 /// How long a tombstone is kept, in seconds: as long as an agent's.
 const TOMBSTONE_AGE_S: i64 = 400 * 24 * 3_600;
 
@@ -239,7 +242,7 @@ pub(super) fn parse_head(item: impl Into<serde_dynamo::Item>) -> Result<Template
 pub(super) fn version(tenant: &TenantId, version: &TemplateVersion) -> Result<Item> {
     let key = keys::template_version(tenant, &version.template, version.number);
     let content = &version.content;
-    to_item(&VersionItem {
+    let mut item = to_item(&VersionItem {
         pk: key.pk,
         sk: key.sk,
         entity: VERSION_ENTITY.to_owned(),
@@ -251,12 +254,19 @@ pub(super) fn version(tenant: &TenantId, version: &TemplateVersion) -> Result<It
         notes: version.release.notes.clone(),
         published_at: rfc3339(version.published.at),
         published_by: version.published.by.clone(),
-    })
+    })?;
+    if let Some(creation) = version.creation {
+        item.insert(CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
+    }
+    Ok(item)
 }
 
 pub(super) fn parse_version(id: &TemplateId, item: Item) -> Result<TemplateVersion> {
+    let creation = item.get(CREATION).and_then(|bytes| bytes.as_b().ok());
+    let creation = creation.and_then(|bytes| Creation::from_bytes(bytes.as_ref()));
     let row: VersionItem = from_item(item)?;
     Ok(TemplateVersion {
+        creation,
         template: id.clone(),
         number: keys::split_version(&row.sk).ok_or_else(unreadable)?,
         content: content(row.name, row.description, row.tags, &row.body)?,

@@ -96,12 +96,12 @@ pub(super) static ROUTES: &[Route] = &[
         "Make a version of a template's draft",
     )
     .reading(Body::Optional(schema::<Release>()))
-    .with(&[IF_MATCH])
+    .with(&[IF_MATCH, IDEMPOTENCY_KEY])
     .answering(&[
         publication(201, "The new version"),
         publication(200, "The draft is the last version already"),
     ])
-    .refusing(&[CHANGE]),
+    .refusing(&[CHANGE, &[P::IdempotencyKeyReused]]),
     Route::scoped(
         Method::Get,
         "/v1/templates/{template_id}/versions",
