@@ -45,6 +45,14 @@ fn there_are_many_kinds_and_the_lowest_tier_has_its_share() {
 }
 
 #[test]
+fn every_version_of_each_could_be_published_by_a_tenant() {
+    public().check().expect("they are good");
+    let file = include_str!("../../infra/seeds/templates.json");
+    let broken = file.replacen("\"schema\": {", "\"schema\": {\"$ref\": \"#\", ", 1);
+    assert!(file != broken && PublicTemplates::parse(&broken).expect("its shape is good").check().is_err());
+}
+
+#[test]
 fn every_version_of_each_says_what_it_needs() {
     for template in public().all() {
         for version in &template.versions {

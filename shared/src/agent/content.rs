@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
@@ -195,6 +196,16 @@ pub(crate) fn depth(value: &Value) -> usize {
 pub(crate) fn bad_key() -> Violation {
     let detail = "must be 1 to 128 characters of A-Z a-z 0-9 . _ - beginning with a letter or digit";
     Violation::new("/key", "key_format", detail)
+}
+
+/// Reads a document whose only rules are its shape and its bounds.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn read_bounded<T: DeserializeOwned + Serialize + Validate>(document: Value) -> Result<T> {
+    let said: T = read(document)?;
+    let violations = broken(&said);
+    if violations.is_empty() { Ok(said) } else { Err(Error::Invalid(violations)) }
 }
 
 /// Every bound that a document breaks.

@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use content::{AgentDocument, Content, DuplicateDocument, NewAgent, TransferDocument};
-pub(crate) use content::{CONTENT_MAX_BYTES, CONTENT_MAX_DEPTH, bad_key, broken, depth, tag_violations};
+pub(crate) use content::{
+    CONTENT_MAX_BYTES, CONTENT_MAX_DEPTH, bad_key, broken, depth, read_bounded, tag_violations,
+};
 pub use view::{AgentView, FIELDS, Fields, SUMMARY_FIELDS, Summary};
 
 pub use crate::creation::{Creation, Repetition, Request};

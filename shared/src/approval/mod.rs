@@ -16,7 +16,6 @@ use crate::agent::alias::Alias;
 use crate::agent::risk::Risk;
 use crate::error::{Error, Result};
 use crate::id::{AgentId, AliasName, ApprovalId, UserId};
-use crate::json;
 
 pub use view::ApprovalView;
 
@@ -86,9 +85,7 @@ impl RejectDocument {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn read(document: Value) -> Result<Self> {
-        let said: Self = json::read(document)?;
-        let violations = crate::agent::broken(&said);
-        if violations.is_empty() { Ok(said) } else { Err(Error::Invalid(violations)) }
+        crate::agent::read_bounded(document)
     }
 }
 

@@ -10,14 +10,13 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::merge::{Conflict, Merged, Side, merge};
-use super::render::{render, within_agent};
+use super::render::{Rendering, render_named, within_agent};
 use super::{TemplateLink, TemplateVersion};
 use crate::agent::config::ModelRef;
-use crate::agent::{Content, broken};
+use crate::agent::{Content, read_bounded};
 use crate::diff::{Difference, differences};
 use crate::error::{Error, Result};
 use crate::id::AgentId;
-use crate::json;
 use crate::violation::{PatchStep, Violation};
 
 /// The most resolutions that an upgrade names.
@@ -57,9 +56,7 @@ impl UpgradeDocument {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn read(document: Value) -> Result<Self> {
-        let said: Self = json::read(document)?;
-        let violations = broken(&said);
-        if violations.is_empty() { Ok(said) } else { Err(Error::Invalid(violations)) }
+        read_bounded(document)
     }
 }
 
@@ -177,6 +174,11 @@ fn carried(
     (values, dropped)
 }
 
+/// What a version renders to for the agent.
+fn rendered(version: &TemplateVersion, link: &TemplateLink, values: &Map<String, Value>) -> Rendering {
+    render_named(&version.content, values, link.name.as_deref(), "/variables")
+}
+
 fn document_of(content: &Content) -> Result<Value> {
     serde_json::to_value(content).map_err(|_| Error::internal("content is no JSON"))
 }
@@ -215,19 +217,11 @@ fn merged(base: Value, ours: Value, theirs: Value, choose: impl Fn(&str) -> Opti
 
 /// What the version that the agent follows rendered to when it was made.
 fn base(between: Between<'_>, made: Made<'_>) -> Result<Value> {
-    let rendering = render(&between.from.content, &made.link.variables, "/variables");
+    let rendering = rendered(between.from, made.link, &made.link.variables);
     let content = rendering.agent.ok_or_else(|| {
         Error::Conflict("What the agent was made from can no longer be rendered as it was.".to_owned())
     })?;
-    Ok(named(document_of(&content)?, made.link))
-}
-
-/// A rendered document with the name that the agent was given instead of the template's.
-fn named(mut document: Value, link: &TemplateLink) -> Value {
-    if let (Some(members), Some(name)) = (document.as_object_mut(), &link.name) {
-        members.insert("name".to_owned(), Value::String(name.clone()));
-    }
-    document
+    document_of(&content)
 }
 
 /// How the agent and its template have grown apart.
@@ -237,11 +231,11 @@ fn named(mut document: Value, link: &TemplateLink) -> Value {
 pub fn drift(id: &AgentId, rev: u64, made: Made<'_>, between: Between<'_>) -> Result<Drift> {
     let (base, ours) = (base(between, made)?, document_of(made.content)?);
     let (values, dropped) = carried(between.to, made.link, &Map::new());
-    let rendering = render(&between.to.content, &values, "/variables");
+    let rendering = rendered(between.to, made.link, &values);
     let agent_changes = differences(&base, &ours).into_iter().map(Into::into).collect();
     let (mut template_changes, mut conflicts) = (Vec::new(), Vec::new());
     if let Some(content) = &rendering.agent {
-        let theirs = named(document_of(content)?, made.link);
+        let theirs = document_of(content)?;
         template_changes = differences(&base, &theirs).into_iter().map(Into::into).collect();
         conflicts = merged(base, ours, theirs, |_| None).conflicts;
     }
@@ -280,12 +274,12 @@ pub fn upgrade(made: Made<'_>, between: Between<'_>, said: &UpgradeDocument) -> 
     if !nowhere.is_empty() {
         return Err(Error::Invalid(nowhere));
     }
-    let rendering = render(&between.to.content, &values, "/variables");
+    let rendering = rendered(between.to, made.link, &values);
     let Some(theirs) = &rendering.agent else {
         return Err(Error::Invalid(rendering.into_violations("/variables")));
     };
     let choose = |pointer: &str| said.resolutions.get(pointer).copied().or(said.take);
-    let Merged { document, conflicts } = merged(base, ours, named(document_of(theirs)?, made.link), choose);
+    let Merged { document, conflicts } = merged(base, ours, document_of(theirs)?, choose);
     let is_conflict = |pointer: &str| conflicts.iter().any(|conflict| conflict.pointer == pointer);
     let unknown = said.resolutions.keys().filter(|pointer| !is_conflict(pointer));
     let unknown: Vec<Violation> = unknown

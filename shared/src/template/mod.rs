@@ -65,6 +65,14 @@ impl TemplateHead {
         }
     }
 
+    /// What is left of the template, if it is deleted.
+    pub fn tombstone(&self) -> Option<&Tombstone> {
+        match self {
+            Self::Live(_) => None,
+            Self::Deleted(tombstone) => Some(tombstone),
+        }
+    }
+
     pub fn rev(&self) -> u64 {
         match self {
             Self::Live(template) => template.rev,

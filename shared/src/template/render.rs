@@ -93,6 +93,16 @@ pub(super) fn placeholders(text: &str) -> Result<impl Iterator<Item = &str>, Unp
 
 /// Renders `content` with the values that are `given`, which stand at `pointer` in what the client sent.
 pub fn render(content: &TemplateContent, given: &Map<String, Value>, pointer: &str) -> Rendering {
+    render_named(content, given, None, pointer)
+}
+
+/// The same with a name instead of the template's.
+pub fn render_named(
+    content: &TemplateContent,
+    given: &Map<String, Value>,
+    name: Option<&str>,
+    pointer: &str,
+) -> Rendering {
     let mut variables = Map::new();
     let mut unresolved = Vec::new();
     for variable in &content.variables {
@@ -112,7 +122,7 @@ pub fn render(content: &TemplateContent, given: &Map<String, Value>, pointer: &s
     if unresolved.is_empty() && violations.is_empty() {
         let mut rendered = Rendered { variables: &variables, left: DOCUMENT_MAX_BYTES };
         let document = Value::Object(content.agent.clone());
-        match rendered.of(&document).map(Content::read) {
+        match rendered.of(&document).map(|document| Content::read(named(document, name))) {
             Some(Ok(content)) => agent = Some(content),
             Some(Err(Error::Invalid(found))) => violations.extend(found.into_iter().map(within_agent)),
             Some(Err(_)) => violations.push(Violation::new("/agent", "invalid", "is no agent's document")),
@@ -123,6 +133,14 @@ pub fn render(content: &TemplateContent, given: &Map<String, Value>, pointer: &s
         }
     }
     Rendering { agent, variables, unresolved, unused, violations }
+}
+
+/// The document with this name, if there is one.
+fn named(mut document: Value, name: Option<&str>) -> Value {
+    if let (Some(members), Some(name)) = (document.as_object_mut(), name) {
+        members.insert("name".to_owned(), Value::String(name.to_owned()));
+    }
+    document
 }
 
 /// Points into the rendered agent. Its fixes are no good: what is to be mended is a value, or the template.

@@ -81,26 +81,12 @@ pub async fn insert(
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get(store: &Store, tenant: &TenantId, id: &TemplateId) -> Result<Stored> {
-    match get_head(store, tenant, id).await? {
-        Some((TemplateHead::Live(template), memory)) => Ok(Stored { template: *template, memory }),
-        Some((TemplateHead::Deleted(_), _)) | None => Err(Error::NotFound("template")),
-    }
-}
-
-/// Whatever stands at a template's head, and the requests that it remembers.
-///
-/// # Errors
-/// As the database's.
-pub async fn get_head(
-    store: &Store,
-    tenant: &TenantId,
-    id: &TemplateId,
-) -> Result<Option<(TemplateHead, Memory)>> {
-    let Some(there) = store.get(&keys::template_head(tenant, id)).await? else {
-        return Ok(None);
-    };
+    let there = store.get(&keys::template_head(tenant, id)).await?.ok_or(Error::NotFound("template"))?;
     let memory = Memory::of(&there);
-    Ok(Some((item::parse_head(there)?, memory)))
+    match item::parse_head(there)? {
+        TemplateHead::Live(template) => Ok(Stored { template: *template, memory }),
+        TemplateHead::Deleted(_) => Err(Error::NotFound("template")),
+    }
 }
 
 /// Makes `stored` into `after`, which must be one rev on. Idempotent by `operation`.

@@ -21,7 +21,7 @@ const PATTERN_MAX_BYTES: usize = 64 * 1024;
 const PATTERNS_MAX: usize = 10;
 /// The greatest value of a variable, and of all of them together, in bytes of JSON: what an agent remembers of
 /// them.
-pub const VALUES_MAX_BYTES: usize = 8 * 1024;
+const VALUES_MAX_BYTES: usize = 8 * 1024;
 /// A variable's name, in characters.
 const NAME_MAX: u64 = 64;
 /// Keywords that a variable's schema can't have: those that refer to other schemas or name one to be referred to,
@@ -107,8 +107,9 @@ impl Variable {
         };
         let place = pointer_of("default");
         let default = self.default.as_ref();
-        let found = default
-            .and_then(|value| oversized(value, &place).or_else(|| broken_by(&validator, value, &place)));
+        let found = default.and_then(|value| {
+            oversized(value, depth(value), &place).or_else(|| broken_by(&validator, value, &place))
+        });
         found.into_iter().collect()
     }
 
@@ -180,7 +181,8 @@ pub(super) fn value_violations(
     given: &Map<String, Value>,
     pointer: &str,
 ) -> Vec<Violation> {
-    if let Some(violation) = oversized(&Value::Object(given.clone()), pointer) {
+    let levels = 1 + given.values().map(depth).max().unwrap_or(0);
+    if let Some(violation) = oversized(given, levels, pointer) {
         return vec![violation];
     }
     let mut found = Vec::new();
@@ -213,8 +215,7 @@ fn broken_by(validator: &Validator, value: &Value, pointer: &str) -> Option<Viol
 }
 
 /// That values are more than an agent can remember of them, or nest too deep to be read again.
-fn oversized(values: &Value, pointer: &str) -> Option<Violation> {
-    let levels = depth(values);
+fn oversized(values: &impl Serialize, levels: usize, pointer: &str) -> Option<Violation> {
     if levels > CONTENT_MAX_DEPTH {
         let violation = Violation::new(pointer, "too_deep", "a value nests too deep");
         return Some(violation.exceeding(CONTENT_MAX_DEPTH, levels));

@@ -79,8 +79,7 @@ pub async fn publish(
         }
         precondition.check(stored.agent.rev)?;
         refuse_unpublishable(&stored.agent)?;
-        let entitlements = record.and_then(|record| record.entitlements);
-        let entitlements = entitlements.unwrap_or_else(|| base.tiers.default_entitlements());
+        let entitlements = base.entitlements(&record.unwrap_or_default());
         let violations = judge_by_tier(base, &entitlements, &stored.agent);
         if !violations.is_empty() {
             return Err(Error::Entitlement(violations));

@@ -48,17 +48,12 @@ async fn insert(
         match store::insert(&base.store, tenant, &template, creation, over, assumed).await? {
             Insertion::Done => return created(&template),
             Insertion::Exists(head, earlier) => {
-                let now = template.created.at;
-                let (there, tombstone) = match head {
-                    TemplateHead::Live(there) => (Some(there), None),
-                    TemplateHead::Deleted(tombstone) => (None, Some(tombstone)),
-                };
-                match (creation.meet(earlier, tombstone.as_ref(), now)?, there) {
+                match (creation.meet(earlier, head.tombstone(), template.created.at)?, head) {
                     (Meeting::Revive { rev }, _) => {
                         over = Some(rev);
                         template = template.revived_after(rev);
                     }
-                    (Meeting::Replay, Some(there)) => return Ok(created(&there)?.replayed()),
+                    (Meeting::Replay, TemplateHead::Live(there)) => return Ok(created(&there)?.replayed()),
                     (Meeting::Replay | Meeting::Taken, _) => {
                         return Err(Error::internal("a template's id is taken"));
                     }

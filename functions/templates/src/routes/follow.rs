@@ -114,8 +114,7 @@ pub async fn upgrade(templates: &Templates, call: &Call) -> Result<Reply> {
         let undecided = planned.upgraded.undecided();
         if is_preview {
             let violations = undecided.into_iter().chain(excess).collect();
-            let agent = planned.after.clone();
-            return reply(&planned, &agent, false, violations);
+            return reply(&planned, &planned.after, false, violations);
         }
         if !undecided.is_empty() {
             return Err(Error::MergeConflict(undecided));

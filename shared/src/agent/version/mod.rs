@@ -16,7 +16,6 @@ use validator::Validate;
 use super::{Agent, Content, Creation, Stamp};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, digest};
-use crate::json;
 use crate::violation::Violation;
 
 pub use view::{Publication, VersionSummary, VersionView};
@@ -178,9 +177,7 @@ impl Release {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn read(document: Value) -> Result<Self> {
-        let release: Self = json::read(document)?;
-        let violations = super::content::broken(&release);
-        if violations.is_empty() { Ok(release) } else { Err(Error::Invalid(violations)) }
+        super::read_bounded(document)
     }
 }
 
