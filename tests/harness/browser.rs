@@ -114,18 +114,34 @@ impl Browser {
     }
 
     /// Types into a field, as a person's input would change it.
+    ///
+    /// # Panics
+    /// If no such field comes in time.
     pub async fn fill(&mut self, selector: &str, text: &str) {
-        let script = format!(
-            "{{ const field = document.querySelector({selector:?});
-                field.focus(); field.value = {text:?};
-                field.dispatchEvent(new Event('input', {{bubbles: true}}));
-                field.dispatchEvent(new Event('change', {{bubbles: true}})); }}"
+        let act = format!(
+            "one.focus(); one.value = {text:?};
+             one.dispatchEvent(new Event('input', {{bubbles: true}}));
+             one.dispatchEvent(new Event('change', {{bubbles: true}}));"
         );
-        self.run(&script).await;
+        self.act(selector, &act).await;
     }
 
+    /// Clicks what a selector finds, as soon as it stands and may be clicked.
+    ///
+    /// # Panics
+    /// If it does not come in time.
     pub async fn click(&mut self, selector: &str) {
-        self.run(&format!("document.querySelector({selector:?}).click()")).await;
+        self.act(selector, "one.click();").await;
+    }
+
+    /// Does something with the element, in the moment in which it is found: a page that is drawn anew
+    /// leaves nothing between the two.
+    async fn act(&mut self, selector: &str, act: &str) {
+        let found = format!("document.querySelector({selector:?})");
+        self.wait_for(&format!(
+            "((one) => {{ if (!one || one.disabled) return false; {act} return true; }})({found})"
+        ))
+        .await;
     }
 
     /// A picture of what the window shows, as PNG.

@@ -281,14 +281,9 @@ async fn a_visitor_makes_an_agent_of_a_template_upgrades_it_and_asks_about_a_sma
 }
 
 /// Chooses an option as a person does.
+/// Chooses a value of a list.
 async fn choose(browser: &mut Browser, selector: &str, value: &str) {
-    browser
-        .run(&format!(
-            "{{ const one = document.querySelector('{selector}'); one.value = '{value}'; \
-             one.dispatchEvent(new Event('input', {{bubbles: true}})); \
-             one.dispatchEvent(new Event('change', {{bubbles: true}})); }}"
-        ))
-        .await;
+    browser.fill(selector, value).await;
 }
 
 /// An approval has no more than a class: the page says what that is, as the service does.

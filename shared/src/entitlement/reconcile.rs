@@ -181,3 +181,30 @@ pub fn status_after(agent: &Agent, affected: &Affected) -> Option<Status> {
         Standing::Active | Standing::OverLimit | Standing::Suspended | Standing::Archived => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tier::{Entitlements, Overrides};
+
+    #[test]
+    fn who_is_named_twice_keeps_the_first_place() {
+        let tiers = Tiers::embedded().unwrap();
+        let overrides: Overrides = [(LimitName::Agents, Some(1))].into();
+        let entitlements = Entitlements { tier: "enterprise".to_owned(), overrides, rev: 0 };
+        let [one, other] = ["one", "other"].map(|name| Candidate {
+            id: AgentId::derived(&[name]),
+            name: name.to_owned(),
+            standing: Standing::Active,
+            updated_at: String::new(),
+            published_version: None,
+            needs: Needs { model: "openai/gpt-5-mini".to_owned(), ..Needs::default() },
+        });
+        for (keep, suspended) in [([&one, &other, &one], &other), ([&other, &one, &other], &one)] {
+            let keep = keep.map(|agent| agent.id.clone());
+            let plan = plan(&tiers, &tiers.limits(&entitlements), &[one.clone(), other.clone()], &keep);
+            assert_eq!(plan.affected.len(), 1);
+            assert_eq!(plan.affected[0].id, suspended.id);
+        }
+    }
+}

@@ -86,7 +86,7 @@ async fn agents_on_a_model_that_retires_are_told_once_by_the_schedule() {
         client.post("/v1/agents", &an_agent().configured("model", only_fallback).build()).send().await;
     other.expect(201);
     let mut untold = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let id = client.post("/v1/agents", &old).send().await.expect(201).text("/id");
         let update = json!({
             "TableName": "agent-management",
@@ -96,6 +96,9 @@ async fn agents_on_a_model_that_retires_are_told_once_by_the_schedule() {
         assert_eq!(app.host.engine.call("UpdateItem", &update.to_string()).0, 200);
         untold.push(id);
     }
+    // An archived agent stays as it is, and is told when it comes back.
+    let archived = untold.pop().expect("a third");
+    client.post(&format!("/v1/agents/{archived}/archive"), &json!({})).send().await.expect(200);
     app.settle().await;
     assert_eq!(told_in_a_round(&app).await, 2);
     let told = events(&app, "agent.model_retiring").await;
@@ -106,6 +109,10 @@ async fn agents_on_a_model_that_retires_are_told_once_by_the_schedule() {
     let agent = app.client().get(&format!("/v1/agents/{}", untold[0])).send().await.expect(200).json();
     assert_eq!((&agent["rev"], &agent["updated_by"]), (&json!(2), &json!("service")));
     assert_eq!(agent["model_retiring"]["retires_on"], "2027-03-31");
+    let restored = app.client().post(&format!("/v1/agents/{archived}/restore"), &json!({})).send().await;
+    let restored = restored.expect(200).json();
+    assert_eq!((&restored["rev"], &restored["updated_by"]), (&json!(3), &json!("dev")));
+    assert_eq!(restored["model_retiring"]["retires_on"], "2027-03-31");
 }
 
 /// A tenant of agents as they come: of every status, some too large for a lower tier.

@@ -122,6 +122,23 @@ async fn an_upgrade_may_be_sent_again_and_a_name_of_one_s_own_is_no_conflict() {
     assert_eq!(copy["template"], first["agent"]["template"]);
 }
 
+/// What is left of a version that the head does not name is none, on every route that names one.
+#[tokio::test]
+async fn a_snapshot_that_the_head_does_not_name_is_no_version() {
+    let app = start().await;
+    let client = app.client();
+    let path = published(&client, &a_template(&json!({"type": "string"}))).await;
+    let id = path.rsplit('/').next().expect("an id");
+    let mut stray = app.item(&format!("T#{TENANT}#M#{id}"), "V#000000000001").expect("a version");
+    stray["SK"] = json!({"S": "V#000000000099"});
+    app.host.engine.import(vec![serde_json::from_value(stray).expect("an item")]).expect("imported");
+    client.get(&format!("{path}/versions/1")).send().await.expect(200);
+    client.get(&format!("{path}/versions/99")).send().await.expect(404);
+    let said = json!({"version": 99, "variables": {"company": "us"}});
+    client.post(&format!("{path}/render"), &said).send().await.expect(404);
+    client.post(&format!("{path}/instantiate"), &said).send().await.expect(404);
+}
+
 /// Small bodies that would take much to judge: refused by their bounds, or judged at once.
 #[tokio::test]
 async fn schemas_and_values_that_would_take_long_or_much_are_refused() {
