@@ -93,12 +93,14 @@ function curl(method, path, headers, body) {
 
 /**
  * Sends a request and gives what the answer holds. `isAction` marks what somebody asked for, in
- * contrast to what the page reads by itself: its curl command is shown.
+ * contrast to what the page reads by itself: its curl command is shown. What is sent again with the same `key`
+ * is done once.
  */
-export async function call(method, path, { body, type = 'application/json', rev, isAction = false } = {}) {
+export async function call(method, path, { body, type = 'application/json', rev, key, isAction = false } = {}) {
   const headers = {};
   if (body) headers['Content-Type'] = type;
   if (rev) headers['If-Match'] = `"${rev}"`;
+  if (key) headers['Idempotency-Key'] = key;
   if (isAction) listeners.curl(`${method} ${path}`, curl(method, path, headers, body));
   const send = async () => request(path, {
     method, body: body && JSON.stringify(body), headers: { ...headers, Authorization: `Bearer ${await token()}` },

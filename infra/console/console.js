@@ -1,12 +1,13 @@
 // The console: its panels, what they tell each other, and the header.
 
 import { agentsPanel } from './agents.js';
-import { call, enter, listen, socketUrl } from './api.js';
+import { call, enter, listen, Problem, socketUrl } from './api.js';
 import { approvalsPanel } from './approvals.js';
 import { showState } from './connection.js';
 import { byId, say } from './dom.js';
 import { connect } from './events.js';
 import { agentEditor } from './form.js';
+import { jobsPanel } from './jobs.js';
 import { planPanel } from './plan.js';
 import { searchPanel } from './search.js';
 import { templatesPanel } from './templates.js';
@@ -18,11 +19,14 @@ const TIER_KEY = 'console.tier';
 const USER_KEY = 'console.user';
 const APPROVAL = 'apv_';
 const TEMPLATE = 'tpl_';
+const JOB = 'job_';
 /** What events of the tier are about. */
 const ENTITLEMENTS = 'entitlements';
-const SIDES = ['events', 'approvals'];
+const SIDES = ['events', 'approvals', 'jobs'];
 /** What the middle shows: one of them. */
-const MIDDLES = ['agent', 'templates', 'plan'];
+const MIDDLES = ['agent', 'templates', 'plan', 'job'];
+/** In a narrow window, the panel that leads to one that has no tab. */
+const TABS = { job: 'jobs' };
 const wide = matchMedia('(min-width: 56rem)');
 
 const stored = localStorage.getItem(TIER_KEY);
@@ -37,7 +41,9 @@ let agentId;
 /** The address names what is shown, so that loading the page again shows it again. */
 const address = () => {
   const { middle } = document.body.dataset;
-  const place = { agent: agentId, templates: templates.shown() ?? 'templates', plan: 'plan' }[middle];
+  const place = {
+    agent: agentId, templates: templates.shown() ?? 'templates', plan: 'plan', job: jobs.shown() ?? 'job',
+  }[middle];
   history.replaceState(null, '', place ? `#${place}` : location.pathname);
 };
 
@@ -54,7 +60,8 @@ const show = (panel) => {
   }
   for (const one of MIDDLES) byId(`show-${one}`)?.setAttribute('aria-pressed', String(dataset.middle === one));
   byId('usage').ariaPressed = String(dataset.middle === 'plan');
-  for (const tab of byId('panels').children) tab.ariaCurrent = tab.dataset.show === panel ? 'true' : null;
+  const at = TABS[panel] ?? panel;
+  for (const tab of byId('panels').children) tab.ariaCurrent = tab.dataset.show === at ? 'true' : null;
   for (const tab of byId('sides').children) tab.ariaPressed = String(tab.dataset.show === dataset.side);
 };
 
@@ -66,6 +73,11 @@ const openTemplate = (id) => {
   show('templates');
   return templates.open(id);
 };
+/** A job stands in the middle, and at the side the others. */
+const showJob = () => {
+  document.body.dataset.side = 'jobs';
+  show('job');
+};
 const showPlan = () => {
   show('plan');
   plan.open();
@@ -74,6 +86,7 @@ const showPlan = () => {
 const showSubject = (id) => {
   if (id.startsWith(APPROVAL)) return showApproval(id);
   if (id === ENTITLEMENTS) return showPlan();
+  if (id.startsWith(JOB)) return jobs.open(id);
   return id.startsWith(TEMPLATE) ? openTemplate(id) : open(id);
 };
 const showApproval = (id) => {
@@ -84,6 +97,7 @@ const showApproval = (id) => {
 const nameOf = (id) => {
   if (id === ENTITLEMENTS) return 'Tier and limits';
   if (id.startsWith(TEMPLATE)) return templates.nameOf(id);
+  if (id.startsWith(JOB)) return jobs.titleOf(id);
   if (!id.startsWith(APPROVAL)) return agents.nameOf(id);
   const agent = approvals.agentOf(id);
   return agent ? `Approval for ${agents.nameOf(agent)}` : 'An approval';
@@ -95,9 +109,10 @@ const agents = agentsPanel({
   onNames() {
     timeline.rename();
     approvals.rename();
+    jobs.rename();
   },
 });
-const search = searchPanel({ row: agents.row, onFound: agents.learn });
+const search = searchPanel({ row: agents.row, onFound: agents.learn, onWish: () => jobs.wish() });
 const timeline = timelinePanel({ nameOf, onSelect: showSubject });
 const approvals = approvalsPanel({
   nameOf: agents.nameOf,
@@ -154,6 +169,24 @@ const templates = templatesPanel({
   },
 });
 const plan = planPanel({ onAgent: open, onTier: () => readModels().catch(() => {}) });
+const jobs = jobsPanel({
+  nameOf: agents.nameOf,
+  onAgent: open,
+  filterOf: search.filter,
+  onOpen() {
+    showJob();
+    address();
+  },
+  onClose() {
+    show('agent');
+    show('jobs');
+  },
+  onCount(number) {
+    for (const place of document.querySelectorAll('.running-count')) place.textContent = number || '';
+    timeline.rename();
+  },
+  onChanged: reread,
+});
 
 // Events
 
@@ -162,6 +195,7 @@ function take(event) {
   const [subject] = event.type.split('.');
   if (subject === 'approval') return approvals.take();
   if (subject === ENTITLEMENTS) return plan.take(event);
+  if (subject === 'job') return jobs.take(event);
   if (subject === 'template') {
     templates.take(event);
     editor.renamed(event.data.id === editor.shown()?.template?.id);
@@ -172,17 +206,32 @@ function take(event) {
   return plan.soon();
 }
 
+/** Agents have changed, and no event says which: what is shown of them is read anew. */
+async function reread() {
+  search.stale();
+  plan.soon();
+  const { id } = editor.shown() ?? {};
+  const shown = id && call('GET', `/v1/agents/${id}`).then(editor.remote, (problem) => {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.status === 404) editor.gone(id);
+  });
+  await Promise.all([agents.load(), shown]);
+}
+
 /** Events that were not sent one by one: the log has them, and the agents are as they left them. */
 async function catchUp({ after, to }) {
   search.stale();
   const events = to ? timeline.read(after, to) : timeline.load();
-  await Promise.all([agents.load(), approvals.load(), templates.load(), events]).catch(() => {});
+  await Promise.all([agents.load(), approvals.load(), templates.load(), jobs.load(), events]).catch(() => {});
   plan.soon();
 }
 
 async function follow() {
   const after = await timeline.load();
-  if (!await socketUrl().catch(() => 'unknown')) return showState('off');
+  if (!await socketUrl().catch(() => 'unknown')) {
+    jobs.connection('off');
+    return showState('off');
+  }
   stream = connect({
     url: socketUrl,
     ticket: async () => (await call('POST', '/v1/ws-tickets', { body: {} })).ticket,
@@ -190,6 +239,7 @@ async function follow() {
     onEvent: take,
     onState(state, about) {
       showState(state, about);
+      jobs.connection(state, state === 'reconnecting' || (state === 'connecting' && about.attempt > 1));
       // What could not be read while the service was away can be now.
       if (state === 'live' && about.attempt > 1) read();
       if (state === 'live' && timeline.hasFailed()) timeline.load();
@@ -206,7 +256,8 @@ async function readModels() {
 
 /** Reads what no event brings. Each panel shows its own failure. */
 async function read() {
-  await Promise.allSettled([readModels(), plan.readUsage(), agents.load(), approvals.load(), templates.load()]);
+  await Promise.allSettled([readModels(), plan.readUsage(), agents.load(), approvals.load(), templates.load(),
+    jobs.load()]);
 }
 
 /** Marks who speaks: the tier's tenant, and the user. */
@@ -225,17 +276,22 @@ async function start(wanted) {
   approvals.clear();
   templates.clear();
   plan.clear();
+  jobs.clear();
   editor.clear();
   byId('token-panel').hidden = true;
-  for (const id of ['new-agent', 'show-templates']) byId(id).disabled = false;
+  for (const id of ['new-agent', 'new-job', 'show-templates']) byId(id).disabled = false;
   showState('connecting');
   mark();
   const following = follow();
-  const isElsewhere = named.startsWith(TEMPLATE) || MIDDLES.includes(named);
+  const isElsewhere = [TEMPLATE, JOB].some((prefix) => named.startsWith(prefix)) || MIDDLES.includes(named);
   if (named.startsWith(TEMPLATE)) openTemplate(named);
+  else if (named.startsWith(JOB)) jobs.open(named);
   else if (named === 'plan') showPlan();
+  else if (named === 'job') jobs.openForm();
   else if (isElsewhere) show(named);
   else if (document.body.dataset.middle === 'plan') plan.open();
+  // The job that was shown is another tenant's.
+  else if (document.body.dataset.middle === 'job') show('agent');
   await read();
   const first = (!isElsewhere && named) || (wide.matches && agents.first());
   // Someone may have begun something meanwhile.
@@ -249,7 +305,7 @@ function askForToken(reason) {
   byId('no-agent').hidden = true;
   // A token says whose agents these are, so that there is nothing to switch.
   for (const id of ['tiers', 'user-switch']) byId(id).hidden = true;
-  for (const id of ['new-agent', 'show-templates']) byId(id).disabled = true;
+  for (const id of ['new-agent', 'new-job', 'show-templates']) byId(id).disabled = true;
   byId('token-panel').hidden = false;
   showState('off');
   byId('token-reason').textContent = reason;

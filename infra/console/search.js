@@ -14,7 +14,7 @@ const NEWEST = '-created_at';
 
 const form = byId('search-form');
 const [words, status, tag, sort] = ['search', 'search-status', 'search-tag', 'search-sort'].map(byId);
-const [all, found, list, state, more, count] =
+const [all, found, list, state, more, told] =
   ['agents-list', 'found', 'results', 'results-state', 'more-results', 'search-count'].map(byId);
 const [marks, reset] = ['search-marks', 'search-reset'].map(byId);
 
@@ -32,8 +32,23 @@ export function textOf(typed, isTyping = true) {
   return parts.join(' ');
 }
 
-/** `row(agent)` makes a list's row, `onFound(agents)` when there are names to know. */
-export function searchPanel({ row, onFound }) {
+/** Counts what a filter finds. `tell(total, isWhole)` hears of each page, and says whether to go on. */
+export async function count(filter, tell) {
+  let total = 0;
+  let cursor = null;
+  for (let page = 0; page < COUNTS_MAX; page += 1) {
+    const answer = await call('POST', '/v1/agents/count', { body: { filter, ...(cursor && { cursor }) } });
+    total += answer.count;
+    cursor = answer.next_cursor;
+    if (!tell(total, !cursor) || !cursor) return;
+  }
+}
+
+/**
+ * `row(agent)` makes a list's row, `onFound(agents)` when there are names to know, `onWish()` when something else is
+ * looked for.
+ */
+export function searchPanel({ row, onFound, onWish = () => {} }) {
   let wish = '';
   let rows = [];
   let next = null;
@@ -89,17 +104,12 @@ export function searchPanel({ row, onFound }) {
     return { items, cursor: at };
   }
 
-  async function number({ filter }, mine) {
-    let total = 0;
-    let cursor = null;
-    for (let page = 0; page < COUNTS_MAX; page += 1) {
-      const answer = await call('POST', '/v1/agents/count', { body: { filter, ...(cursor && { cursor }) } });
-      if (mine !== turn) return;
-      total += answer.count;
-      cursor = answer.next_cursor;
-      count.textContent = `${cursor ? 'More than ' : ''}${total} ${total === 1 ? 'agent' : 'agents'}`;
-      if (!cursor) return;
-    }
+  function number({ filter }, mine) {
+    return count(filter, (total, isWhole) => {
+      if (mine !== turn) return false;
+      told.textContent = `${isWhole ? '' : 'More than '}${total} ${total === 1 ? 'agent' : 'agents'}`;
+      return true;
+    });
   }
 
   /** Searches. An answer to an earlier wish comes to nothing. */
@@ -109,7 +119,7 @@ export function searchPanel({ row, onFound }) {
     if (!rows.length) state.replaceChildren(bones());
     number(asked, mine).catch((problem) => {
       if (!(problem instanceof Problem)) throw problem;
-      if (mine === turn) count.textContent = '';
+      if (mine === turn) told.textContent = '';
     });
     try {
       const { items, cursor } = await pages(asked, [], wanted, null, isAction);
@@ -134,7 +144,8 @@ export function searchPanel({ row, onFound }) {
     found.hidden = true;
     list.replaceChildren();
     state.replaceChildren();
-    count.textContent = '';
+    told.textContent = '';
+    onWish();
   }
 
   function look(isTyping) {
@@ -147,7 +158,8 @@ export function searchPanel({ row, onFound }) {
     wish = text;
     all.hidden = true;
     found.hidden = false;
-    count.textContent = 'Searching…';
+    told.textContent = 'Searching…';
+    onWish();
     return search(asked, 1, true);
   }
 
@@ -206,5 +218,8 @@ export function searchPanel({ row, onFound }) {
     event.preventDefault();
     (found.hidden ? byId('agents') : list).querySelector('button')?.focus();
   });
-  return { clear, stale };
+  /** What is looked for; empty if that is every agent. */
+  const filter = () => (wish ? JSON.parse(wish).filter : {});
+
+  return { clear, stale, filter };
 }

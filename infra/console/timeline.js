@@ -3,6 +3,7 @@
 import { call, Problem } from './api.js';
 import { bones, button, byId, code, failure, h, time, walk } from './dom.js';
 import { dayText } from './facts.js';
+import { jobText } from './outcomes.js';
 import { usageText } from './usage.js';
 
 const PAGE = 100;
@@ -10,6 +11,7 @@ const PAGE = 100;
 const PAGES_MAX = 20;
 const ROWS_MAX = 200;
 const POINTERS_MAX = 4;
+const PROGRESS = 'job.progressed';
 
 const list = byId('timeline');
 const state = byId('timeline-state');
@@ -23,6 +25,7 @@ const WORDS = {
   'entitlements.warning': ({ usage }, changed) => (usage && usageText(usage, changed))
     || `${changed.map((name) => name.replaceAll('_', ' ')).join(', ') || 'a limit'}: 80 % or more are used`,
   'template.published': ({ published_version: version }) => version && `version ${version}`,
+  ...Object.fromEntries(['progressed', 'finished', 'failed', 'cancelled'].map((what) => [`job.${what}`, jobText])),
 };
 
 /** `nameOf(id)` names what an event is about, `onSelect(id)` is told when that is asked for. */
@@ -47,7 +50,13 @@ export function timelinePanel({ nameOf, onSelect }) {
   function take(event, isNew = true) {
     const rows = [...list.children];
     if (rows.some((known) => known.dataset.event === event.id)) return;
-    const older = rows.find((known) => Number(known.dataset.seq) < event.seq);
+    // Of a job's progress, which comes in many steps, the last one is told.
+    if (event.type === PROGRESS) {
+      const steps = rows.filter(({ dataset }) => dataset.type === PROGRESS && dataset.agentId === event.data.id);
+      if (steps.some(({ dataset }) => Number(dataset.seq) > event.seq)) return;
+      steps.forEach((step) => step.remove());
+    }
+    const older = rows.find((known) => known.isConnected && Number(known.dataset.seq) < event.seq);
     list.insertBefore(row(isNew, event), older ?? null);
     if (rows.length >= ROWS_MAX) list.lastChild.remove();
     state.replaceChildren();

@@ -38,6 +38,17 @@ macro_rules! prefixed_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// What the characters say, in 16 bytes.
+            pub fn to_bytes(&self) -> [u8; 16] {
+                let ulid = self.0.strip_prefix($prefix).and_then(|text| Ulid::from_string(text).ok());
+                ulid.map(|ulid| ulid.to_bytes()).unwrap_or_default()
+            }
+
+            /// The identifier of [`Self::to_bytes`].
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(format!("{}{}", $prefix, Ulid::from_bytes(bytes)))
+            }
         }
 
         impl schemars::JsonSchema for $name {
@@ -109,6 +120,12 @@ prefixed_id!(
     /// A template's identifier: `tpl_` and 26 characters.
     TemplateId,
     "tpl_"
+);
+
+prefixed_id!(
+    /// A job's identifier: `job_` and 26 characters.
+    JobId,
+    "job_"
 );
 
 prefixed_id!(

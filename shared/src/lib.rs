@@ -16,6 +16,8 @@ pub mod error;
 pub mod event;
 pub mod http;
 pub mod id;
+pub mod import;
+pub mod job;
 pub mod json;
 pub mod lambda;
 pub mod page;

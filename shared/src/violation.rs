@@ -82,6 +82,11 @@ impl Violation {
         }
     }
 
+    /// The same of a document that stands at `parent` in another, where its fix does not apply.
+    pub fn within(self, parent: &str) -> Self {
+        Self { pointer: format!("{parent}{}", self.pointer), fix: None, ..self }
+    }
+
     pub fn exceeding(mut self, limit: impl Into<Value>, current: impl Into<Value>) -> Self {
         self.limit = Some(limit.into());
         self.current = Some(current.into());

@@ -9,6 +9,7 @@ pub const UNKNOWN_ID: &str = "agt_00000000000000000000000000";
 /// The same for approvals.
 pub const UNKNOWN_APPROVAL: &str = "apv_00000000000000000000000000";
 const UNKNOWN_TEMPLATE: &str = "tpl_00000000000000000000000000";
+const UNKNOWN_JOB: &str = "job_00000000000000000000000000";
 
 /// A method and a path with parameters in braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,9 @@ impl Operation {
         let path = self.path.replace("{id}", id).replace("{code}", "not_found");
         let path = path.replace("{key}", "no-such-key").replace("{tool_id}", "search");
         let path = path.replace("{version}", "1").replace("{alias}", "live");
-        path.replace("{approval_id}", UNKNOWN_APPROVAL).replace("{template_id}", UNKNOWN_TEMPLATE)
+        path.replace("{approval_id}", UNKNOWN_APPROVAL)
+            .replace("{template_id}", UNKNOWN_TEMPLATE)
+            .replace("{job_id}", UNKNOWN_JOB)
     }
 
     /// How many segments are as in `path`; none if another segment contradicts.

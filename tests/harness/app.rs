@@ -58,10 +58,16 @@ impl App {
 
     /// Lets the stream bring everything that was written so far.
     pub async fn settle(&self) {
-        for mapping in [&self.host.fanout, &self.host.indexer] {
-            let mut turns = 0..10_000;
-            while mapping.turn().await.expect("the stream can be read") != Turn::Idle {
-                assert!(turns.next().is_some(), "the stream does not settle");
+        loop {
+            for mapping in [&self.host.fanout, &self.host.indexer] {
+                let mut turns = 0..10_000;
+                while mapping.turn().await.expect("the stream can be read") != Turn::Idle {
+                    assert!(turns.next().is_some(), "the stream does not settle");
+                }
+            }
+            // What the stream brings may start a job, and what a job does comes by the stream.
+            if self.host.jobs.turn().await.expect("the queue can be read") == Turn::Idle {
+                return;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use local::queues::{PARKED, WEBHOOKS};
+use local::queues::{JOBS, PARKED, WEBHOOKS};
 use local::table::operation;
 use serde_json::Value;
 
@@ -140,6 +140,7 @@ pub(crate) fn need(request: &HttpRequest) -> Grant {
     let queue = match queue {
         PARKED => "ParkedQueue",
         WEBHOOKS => "WebhookQueue",
+        JOBS => "JobQueue",
         _ => "unknown queue",
     };
     Grant::new(format!("sqs:{action}"), queue)

@@ -76,7 +76,7 @@ async fn a_visitor_creates_an_agent_sees_it_arrive_and_mends_what_is_refused() {
 }
 
 /// A browser, if there is one on this machine.
-async fn a_browser() -> Option<Browser> {
+pub(crate) async fn a_browser() -> Option<Browser> {
     let browser = Browser::start().await;
     if browser.is_none() {
         assert!(std::env::var_os("BROWSER_REQUIRED").is_none(), "there is no browser, and one is required");
@@ -301,7 +301,7 @@ fn the_console_knows_every_class_of_risks() {
     assert_eq!(known, classes);
 }
 
-async fn keep(browser: &mut Browser, name: &str) {
+pub(crate) async fn keep(browser: &mut Browser, name: &str) {
     let picture = browser.picture().await;
     std::fs::create_dir_all(PICTURES).expect("a folder for pictures");
     std::fs::write(format!("{PICTURES}/{name}.png"), picture).expect("a picture");

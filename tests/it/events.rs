@@ -9,10 +9,12 @@ use agent_management::lambda::rest::{self, Handler};
 use agent_management::template::public::PublicTemplates;
 use agent_management::tier::Tiers;
 use agent_management::usecase::Base;
+use agent_management::usecase::library::Library;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use harness::App;
 use harness::template::{functions, logical_id, resource, resources_of};
+use jobs::Jobs;
 use local::sockets::sockets;
 use serde_json::{Value, json};
 use templates::Templates;
@@ -61,14 +63,20 @@ async fn the_rest_functions_answer_proxy_events() {
     assert!(listed["body"].as_str().is_some_and(|body| body.contains("from-an-event")), "{listed}");
 
     let public = Arc::new(PublicTemplates::embedded().expect("they are good"));
-    let templates = Templates::new(base, public, clock.clone(), Cors::default());
+    let templates = Templates::new(Library::new(base.clone(), public), clock.clone(), Cors::default());
     assert_eq!(answered(&templates, "templates.instantiate").await["statusCode"], 201);
 
     app.settle().await;
-    let webhooks = Webhooks::new(store, tiers, clock, Cors::default());
+    let webhooks = Webhooks::new(store, tiers, clock.clone(), Cors::default());
     let events = answered(&webhooks, "webhooks.events").await;
     assert!(events["body"].as_str().is_some_and(|body| body.contains("agent.created")), "{events}");
     assert_eq!(answered(&webhooks, "webhooks.ticket").await["statusCode"], 201);
+
+    let jobs = Jobs::new(base, clock, Cors::default());
+    let started = answered(&jobs, "jobs.start").await;
+    assert_eq!(started["statusCode"], 202, "{started}");
+    let location = started["multiValueHeaders"]["location"][0].as_str().expect("a location");
+    assert!(location.starts_with("/live/v1/jobs/job_"), "{location}");
 }
 
 #[tokio::test]
@@ -135,6 +143,38 @@ async fn the_indexer_answers_the_stream() {
     assert_eq!(found.send().await.expect(200).json()["items"].as_array().map(Vec::len), Some(1));
 }
 
+#[tokio::test]
+async fn the_worker_answers_the_queue() {
+    let app = App::start().await;
+    let worker = &app.host.job_worker;
+    // Its job is not there, as one is not that was forgotten: there is nothing to do.
+    let batch = worker.handle(event("job-worker.queue")).await.expect("an answer");
+    assert_eq!(batch, json!({"batchItemFailures": []}));
+
+    // The same message about a job that is there plans it.
+    let tenant = "demo-free";
+    let said = json!({"kind": "archive_agents", "selector": {"filter": {}}});
+    let started = app.client_of(tenant).post("/v1/jobs", &said).send().await.expect(202);
+    let mut batch = event("job-worker.queue");
+    let body = batch["Records"][0]["body"].as_str().expect("a body");
+    let mut message: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(message["tenant"], tenant);
+    message["job"] = json!(started.text("/id"));
+    batch["Records"][0]["body"] = json!(message.to_string());
+    assert_eq!(worker.handle(batch).await.expect("an answer"), json!({"batchItemFailures": []}));
+    let path = started.header("location").expect("a location");
+    let job = app.client_of(tenant).get(path).send().await.expect(200);
+    assert_eq!(job.text("/state"), "succeeded", "{job}");
+
+    // What is no message comes again, and alone.
+    let mut batch = event("job-worker.queue");
+    let mut bad = batch["Records"][0].clone();
+    (bad["messageId"], bad["body"]) = (json!("bad"), json!("{}"));
+    batch["Records"].as_array_mut().expect("records").push(bad);
+    let answer = worker.handle(batch).await.expect("an answer");
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "bad"}]}));
+}
+
 #[test]
 fn every_trigger_has_an_event() {
     let files = std::fs::read_dir(FOLDER).expect("a folder");
@@ -156,7 +196,7 @@ fn every_trigger_has_an_event() {
             count("AWS::Scheduler::Schedule"),
             count("AWS::ApiGatewayV2::Authorizer")
         ],
-        [2, 1, 1]
+        [3, 1, 1]
     );
 }
 

@@ -4,10 +4,12 @@
 mod architecture;
 mod authorization;
 mod console;
+mod console_jobs;
 mod cost;
 mod event_cost;
 mod events;
 mod flows;
+mod job_cost;
 mod local_host;
 mod mappings;
 mod public_templates;

@@ -190,7 +190,7 @@ fn queue(answers: impl IntoIterator<Item = Result<Value, String>>) -> Queue {
 
 impl Queue {
     fn send(&self, body: &str) -> i64 {
-        self.queues.send("work", body, Duration::ZERO).expect("sent")
+        self.queues.send("work", body, None, Duration::ZERO).expect("sent")
     }
 
     async fn run(&self) -> Vec<String> {
@@ -230,7 +230,7 @@ async fn a_message_that_was_received_too_often_goes_to_the_dead_letters() {
 #[tokio::test]
 async fn a_delayed_message_waits_and_the_rest_does_not() {
     let queue = queue([]);
-    queue.queues.send("work", "later", Duration::from_mins(5)).expect("sent");
+    queue.queues.send("work", "later", None, Duration::from_mins(5)).expect("sent");
     queue.send("now");
     assert_eq!(queue.run().await, ["now"]);
     queue.clock.advance(Duration::from_mins(5));

@@ -1,13 +1,13 @@
 //! A batch of the stream: its records become changes, tenant by tenant. One that can't be read is
 //! parked and passed, so that it does not hold up what comes after it.
 
-use agent_management::agent::store::read_image;
+use agent_management::agent::store::{read_image, was_job};
 use agent_management::approval;
 use agent_management::error::{Error, Result};
 use agent_management::event::{self, Change};
 use agent_management::id::TenantId;
 use agent_management::tier::Tiers;
-use agent_management::{template, tenant};
+use agent_management::{job, template, tenant};
 use aws_lambda_events::event::dynamodb::EventRecord;
 use futures_util::StreamExt;
 use serde_dynamo::Item;
@@ -95,6 +95,8 @@ fn read(record: EventRecord, tiers: &Tiers) -> Result<Option<Read>> {
         read_template(old, new)
     } else if tenant::store::is_image(&new) {
         read_tenant(old, new, tiers)
+    } else if job::store::is_image(&new) {
+        read_job(old, new)
     } else {
         read_agent(old, new)
     }
@@ -102,12 +104,24 @@ fn read(record: EventRecord, tiers: &Tiers) -> Result<Option<Read>> {
 
 fn read_agent(old: Item, new: Item) -> Result<Option<Read>> {
     // A removal is the end of a tombstone, which was announced.
+    let is_of_job = was_job(&new);
     let Some((tenant, id, after)) = read_image(new)? else {
         return Ok(None);
     };
     let before = read_image(old)?.map(|(_, _, before)| before);
     let upkeep = Upkeep::of_agent(&id, before.as_ref(), &after);
-    Ok(event::of_agent(&id, before.as_ref(), &after)?.map(|change| Read { tenant, change, upkeep }))
+    let change = event::of_agent(&id, before.as_ref(), &after)?;
+    Ok(change.map(|change| Read { tenant, change: Change { is_of_job, ..change }, upkeep }))
+}
+
+fn read_job(old: Item, new: Item) -> Result<Option<Read>> {
+    let Some((tenant, after)) = job::store::read_image(new)? else {
+        return Ok(None);
+    };
+    let before = job::store::read_image(old)?.map(|(_, before)| before);
+    let upkeep = before.is_none().then(|| Upkeep::JobCreated(after.id.clone()));
+    let change = event::of_job(before.as_ref(), after);
+    Ok(change.map(|change| Read { tenant, change, upkeep }))
 }
 
 fn read_approval(old: Item, new: Item) -> Result<Option<Read>> {

@@ -44,6 +44,8 @@ pub struct StreamFanout {
 pub struct Queues {
     /// Deliveries to endpoints.
     pub webhooks: Queue,
+    /// Jobs that are to be planned.
+    pub jobs: Queue,
     /// Records that can't be read.
     pub parked: Queue,
 }

@@ -13,8 +13,11 @@ use stream_fanout::{Queues, StreamFanout};
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let clients = lambda::Clients::from_env()?;
-    let queues =
-        Queues { webhooks: clients.queue("WEBHOOK_QUEUE_URL")?, parked: clients.queue("PARKED_QUEUE_URL")? };
+    let queues = Queues {
+        webhooks: clients.queue("WEBHOOK_QUEUE_URL")?,
+        jobs: clients.queue("JOB_QUEUE_URL")?,
+        parked: clients.queue("PARKED_QUEUE_URL")?,
+    };
     let base = Base::new(clients.store().await?, Arc::new(Tiers::embedded()?));
     let fanout = StreamFanout::new(base, clients.sockets()?, queues, Clock::system());
     let fanout = &fanout;

@@ -31,6 +31,16 @@ struct Outgoing<'a> {
     json: Box<RawValue>,
 }
 
+/// What a subscription is told of by a bookmark instead: the changes that jobs made, and all that comes after
+/// the last post that the cap admits.
+struct Skipped<'a> {
+    id: &'a str,
+    first: &'a Outgoing<'a>,
+    count: u64,
+    /// Whether nothing more is posted to it.
+    has_ended: bool,
+}
+
 /// A push to the sockets of one tenant.
 struct Push<'a> {
     fanout: &'a StreamFanout,
@@ -87,7 +97,10 @@ fn is_concerned(connection: &Connection, now: Timestamp) -> bool {
 /// How many posts the events would be to this socket.
 fn wanted(connection: &Connection, announced: &[Announced<'_>]) -> usize {
     live(connection)
-        .map(|live| announced.iter().filter(|one| live.filter.admits(&one.change.event)).count())
+        .map(|live| {
+            let posted = announced.iter().filter(|one| !one.change.is_of_job);
+            posted.filter(|one| live.filter.admits(&one.change.event)).count()
+        })
         .sum()
 }
 
@@ -149,14 +162,25 @@ impl Push<'_> {
             return Ok(());
         };
         let mut posts = 0;
-        let mut skipped: Vec<(&str, &Outgoing<'_>, u64)> = Vec::new();
+        let mut skipped: Vec<Skipped<'_>> = Vec::new();
         for event in &self.events {
             for subscription in live(&connection).filter(|subscription| wants(subscription, event)) {
-                let left_out = skipped.iter_mut().find(|(id, _, _)| *id == subscription.id);
-                if let Some((_, _, count)) = left_out {
-                    *count += 1;
-                } else if posts >= self.posts_each {
-                    skipped.push((&subscription.id, event, 1));
+                let known = skipped.iter().position(|skipped| skipped.id == subscription.id);
+                let has_ended = known.is_some_and(|known| skipped[known].has_ended);
+                let ends = posts >= self.posts_each && !event.announced.change.is_of_job;
+                if has_ended || ends || event.announced.change.is_of_job {
+                    match known {
+                        Some(known) => {
+                            skipped[known].count += 1;
+                            skipped[known].has_ended |= ends;
+                        }
+                        None => skipped.push(Skipped {
+                            id: &subscription.id,
+                            first: event,
+                            count: 1,
+                            has_ended: ends,
+                        }),
+                    }
                 } else {
                     posts += 1;
                     let cursor = cursor(self.tenant, event.safe_number);
@@ -167,7 +191,7 @@ impl Push<'_> {
                 }
             }
         }
-        for (id, first, count) in skipped {
+        for Skipped { id, first, count, has_ended: _ } in skipped {
             let cursor = cursor(self.tenant, last.safe_number);
             if !self.arrived(&connection, &Frame::Bookmark { id, cursor, skipped: count }, first).await? {
                 return Ok(());

@@ -1,5 +1,6 @@
 //! What follows from a change of a head beside its event: the live copy is brought up to it where whoever
-//! made the change could not, and snapshots that are no versions any more are removed. All of it may be done
+//! made the change could not, snapshots that are no versions any more are removed, and a job is handed to its
+//! queue. All of it may be done
 //! again, and late.
 
 use std::collections::BTreeMap;
@@ -7,7 +8,8 @@ use std::collections::BTreeMap;
 use agent_management::agent::live::{self, Live};
 use agent_management::agent::{Agent, Head, version};
 use agent_management::error::Result;
-use agent_management::id::{AgentId, TenantId};
+use agent_management::id::{AgentId, JobId, TenantId};
+use agent_management::job::message::{Message, Step};
 use agent_management::template::{self, Template, TemplateHead};
 
 use crate::StreamFanout;
@@ -22,6 +24,8 @@ pub enum Upkeep {
     },
     /// A template is deleted: its versions go, too.
     TemplateDeleted(Box<Template>),
+    /// A job is to be planned.
+    JobCreated(JobId),
 }
 
 impl Upkeep {
@@ -57,6 +61,10 @@ impl StreamFanout {
             Upkeep::Agent { id, before, after } => (id, before, after),
             Upkeep::TemplateDeleted(template) => {
                 return template::store::delete_versions(&self.base.store, tenant, template).await;
+            }
+            Upkeep::JobCreated(id) => {
+                let message = Message::new(tenant, id, Step::Plan);
+                return self.queues.jobs.send_of_group(tenant.as_str(), &[message]).await;
             }
         };
         match after {

@@ -1,32 +1,27 @@
 //! The `templates` function: templates and their versions over REST, what they render to, the agents that are
 //! made from them, and how those follow them. `routes` has a file per verb.
 
-mod find;
 mod routes;
-
-use std::sync::Arc;
 
 use agent_management::clock::Clock;
 use agent_management::http;
 use agent_management::http::cors::Cors;
 use agent_management::http::routes::Function;
 use agent_management::lambda::rest::Handler;
-use agent_management::template::public::PublicTemplates;
-use agent_management::usecase::Base;
+use agent_management::usecase::library::Library;
 use lambda_http::{Body, Request, Response};
 
 /// The function with what it depends on.
 #[derive(Debug, Clone)]
 pub struct Templates {
-    base: Base,
-    public: Arc<PublicTemplates>,
+    library: Library,
     clock: Clock,
     cors: Cors,
 }
 
 impl Templates {
-    pub fn new(base: Base, public: Arc<PublicTemplates>, clock: Clock, cors: Cors) -> Self {
-        Self { base, public, clock, cors }
+    pub fn new(library: Library, clock: Clock, cors: Cors) -> Self {
+        Self { library, clock, cors }
     }
 }
 

@@ -7,6 +7,7 @@ use agent_management::lambda;
 use agent_management::template::public::PublicTemplates;
 use agent_management::tier::Tiers;
 use agent_management::usecase::Base;
+use agent_management::usecase::library::Library;
 use templates::Templates;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,5 +15,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
     let base = Base::new(lambda::store_from_env().await?, Arc::new(Tiers::embedded()?));
     let public = Arc::new(PublicTemplates::embedded()?);
-    lambda::rest::run(Templates::new(base, public, Clock::system(), lambda::cors_from_env()?)).await
+    let library = Library::new(base, public);
+    lambda::rest::run(Templates::new(library, Clock::system(), lambda::cors_from_env()?)).await
 }

@@ -4,6 +4,7 @@
 
 mod client;
 mod events;
+mod jobs;
 mod load;
 mod server;
 
@@ -24,6 +25,12 @@ struct Options {
     /// Seconds that each operation is loaded for.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
+    /// Measure jobs and searches among many agents instead.
+    #[arg(long)]
+    jobs: bool,
+    /// With `--jobs`: search among 100,000 agents, too, which takes minutes to make.
+    #[arg(long)]
+    large: bool,
     /// Serve instead of measuring: what this program starts.
     #[arg(long, hide = true)]
     serve: Option<std::path::PathBuf>,
@@ -40,6 +47,12 @@ async fn main() -> Result<(), String> {
             ephemeral: false,
         })
         .await;
+    }
+    if options.jobs {
+        let server = Server::start().await?;
+        let token = prepare(&server).await?;
+        jobs::measure(&server, &token, options.large).await?;
+        return server.stop().await;
     }
     measure(Duration::from_secs(options.seconds)).await
 }
@@ -74,7 +87,7 @@ async fn measure(duration: Duration) -> Result<(), String> {
 /// A tenant without limits, and its token.
 async fn prepare(server: &Server) -> Result<String, String> {
     let mut client = Client::connect(&server.address).await?;
-    let tier = json!({"tier": "enterprise", "overrides": {"agents": null, "sockets": null, "requests_per_minute": null}});
+    let tier = json!({"tier": "enterprise", "overrides": {"agents": null, "sockets": null, "job_items": null, "requests_per_minute": null}});
     client.send("PUT", "/_local/tenants/bench", None, Some(&tier)).await?;
     let answer = client.send("POST", "/_local/token", None, Some(&json!({"tenant": "bench"}))).await?;
     let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;

@@ -101,7 +101,14 @@ async fn idle(host: &Host) -> Response<Bytes> {
 }
 
 async fn settled(host: &Host) {
-    tokio::join!(host.fanout.settled(), host.indexer.settled());
+    loop {
+        // What the stream brings may start a job, and what a job does comes by the stream.
+        host.jobs.settled().await;
+        tokio::join!(host.fanout.settled(), host.indexer.settled());
+        if host.jobs.is_empty() {
+            return;
+        }
+    }
 }
 
 fn token(host: &Host, body: &[u8]) -> Result<Value> {

@@ -10,13 +10,17 @@ use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
 use agent_management::http::cors::Cors;
 use agent_management::id::TenantId;
+use agent_management::job::RECEPTIONS_MAX;
 use agent_management::template::public::PublicTemplates;
 use agent_management::tenant;
 use agent_management::tier::{Entitlements, Overrides, Tiers};
 use agent_management::usecase::Base;
+use agent_management::usecase::library::Library;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use job_worker::JobWorker;
+use jobs::Jobs;
 use search_indexer::SearchIndexer;
 use serde_json::Value;
 use stream_fanout::StreamFanout;
@@ -28,8 +32,9 @@ use crate::clients::ClientOf;
 use crate::gateway::{Functions, Gateway};
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
 use crate::mapping::Function;
+use crate::mapping::queue::{QueueMapping, Settings as QueueSettings};
 use crate::mapping::stream::{Settings as StreamSettings, StreamMapping};
-use crate::queues::{PARKED, Queues, WEBHOOKS};
+use crate::queues::{JOBS, JOBS_DEAD, PARKED, Queues, WEBHOOKS};
 use crate::sockets::{Hub, sockets};
 use crate::table::stream::Trimmer;
 use crate::table::{self, Engine};
@@ -48,6 +53,13 @@ pub const FANOUT: StreamSettings = StreamSettings {
 /// The mapping of the stream to `search-indexer`, as the template has it.
 pub const INDEXER: StreamSettings =
     StreamSettings { name: "search-indexer", batch_size: 100, filter: is_agent, ..FANOUT };
+
+/// The mapping of the job queue, as the template has it.
+pub const JOB_QUEUE: QueueSettings = QueueSettings {
+    batch_size: 8,
+    visibility_timeout: Duration::from_mins(6),
+    max_receive_count: RECEPTIONS_MAX,
+};
 
 /// What a host is made of.
 #[derive(Debug)]
@@ -121,9 +133,12 @@ pub struct Host {
     pub fanout: StreamMapping,
     /// From the table's stream to `search-indexer`.
     pub indexer: StreamMapping,
+    /// From the job queue to `job-worker`.
+    pub jobs: QueueMapping,
     /// The function that the first mapping and the schedule invoke.
     pub stream_fanout: StreamFanout,
     pub search_indexer: SearchIndexer,
+    pub job_worker: JobWorker,
     pub issuer: Issuer,
     pub tiers: Arc<Tiers>,
     pub clock: Clock,
@@ -172,9 +187,14 @@ impl Host {
             keys: KeySource::Inline(issuer.key_set()),
         };
         let base = |function| Base::new(store(function), Arc::clone(&tiers));
-        let public = PublicTemplates::embedded().map_err(|error| error.to_string())?;
+        let public = Arc::new(PublicTemplates::embedded().map_err(|error| error.to_string())?);
         let functions = Functions {
-            templates: Templates::new(base("templates"), Arc::new(public), clock.clone(), cors.clone()),
+            templates: Templates::new(
+                Library::new(base("templates"), Arc::clone(&public)),
+                clock.clone(),
+                cors.clone(),
+            ),
+            jobs: Jobs::new(base("jobs"), clock.clone(), cors.clone()),
             agents: Agents::new(base("agents"), clock.clone(), cors.clone()),
             authorizer: Authorizer::new(settings, store("authorizer"), embedded()?, clock.clone()).await,
             webhooks: Webhooks::new(store("webhooks"), Arc::clone(&tiers), clock.clone(), cors.clone()),
@@ -188,6 +208,7 @@ impl Host {
         let queue = |function, name| Queues::queue(name, queues_client.function(function));
         let sending = stream_fanout::Queues {
             webhooks: queue("stream-fanout", WEBHOOKS),
+            jobs: queue("stream-fanout", JOBS),
             parked: queue("stream-fanout", PARKED),
         };
         let stream_fanout =
@@ -207,6 +228,14 @@ impl Host {
             async move { function.handle(event).await }
         });
         let indexer = StreamMapping::new(engine.clone(), INDEXER, function, clock.clone(), trimmer);
+        let library = Library::new(base("job-worker"), public);
+        let job_worker = JobWorker::new(library, queue("job-worker", JOBS), clock.clone());
+        let function = job_worker.clone();
+        let function = Function::new(move |event: Value| {
+            let function = function.clone();
+            async move { function.handle(event).await }
+        });
+        let jobs = QueueMapping::new(queues.clone(), JOBS, JOBS_DEAD, JOB_QUEUE, function);
         Ok(Self {
             gateway: Gateway::new(functions, clock.clone(), cors),
             store: store("local"),
@@ -215,8 +244,10 @@ impl Host {
             queues,
             fanout,
             indexer,
+            jobs,
             stream_fanout,
             search_indexer,
+            job_worker,
             issuer,
             tiers,
             clock,
@@ -224,9 +255,10 @@ impl Host {
     }
 }
 
-/// The mapping's filter as Lambda has it: heads of agents and templates, approvals, and tenants' records.
+/// The mapping's filter as Lambda has it: heads of agents, jobs and templates, approvals, and
+/// tenants' records.
 pub const FANOUT_PATTERN: &str =
-    r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval", "template", "tenant"]}}}}"#;
+    r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent", "approval", "job", "template", "tenant"]}}}}"#;
 
 /// The filter of the other mapping: heads of agents.
 pub const INDEXER_PATTERN: &str = r#"{"dynamodb": {"NewImage": {"entity": {"S": ["agent"]}}}}"#;
@@ -239,5 +271,5 @@ fn is_agent(record: &Value) -> bool {
 /// What [`FANOUT_PATTERN`] lets through.
 fn is_announced(record: &Value) -> bool {
     let entity = &record["dynamodb"]["NewImage"]["entity"]["S"];
-    ["agent", "approval", "template", "tenant"].iter().any(|announced| entity == *announced)
+    ["agent", "approval", "job", "template", "tenant"].iter().any(|announced| entity == *announced)
 }

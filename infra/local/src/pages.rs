@@ -22,7 +22,7 @@ const fn page(path: &'static str, content_type: &'static str, content: &'static 
     Page { path, content_type, content }
 }
 
-const PAGES: [Page; 42] = [
+const PAGES: [Page; 47] = [
     page("/", HTML, include_str!("../../console/index.html")),
     page("/docs", HTML, include_str!("../../console/docs.html")),
     page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
@@ -49,6 +49,10 @@ const PAGES: [Page; 42] = [
     page("/console/history.js", JAVASCRIPT, include_str!("../../console/history.js")),
     page("/console/icon.svg", SVG, include_str!("../../console/icon.svg")),
     page("/console/instantiate.js", JAVASCRIPT, include_str!("../../console/instantiate.js")),
+    page("/console/job.js", JAVASCRIPT, include_str!("../../console/job.js")),
+    page("/console/jobs.css", CSS, include_str!("../../console/jobs.css")),
+    page("/console/jobs.js", JAVASCRIPT, include_str!("../../console/jobs.js")),
+    page("/console/outcomes.js", JAVASCRIPT, include_str!("../../console/outcomes.js")),
     page("/console/panels.css", CSS, include_str!("../../console/panels.css")),
     page("/console/patch.js", JAVASCRIPT, include_str!("../../console/patch.js")),
     page("/console/plan.js", JAVASCRIPT, include_str!("../../console/plan.js")),
@@ -57,6 +61,7 @@ const PAGES: [Page; 42] = [
     page("/console/risks.js", JAVASCRIPT, include_str!("../../console/risks.js")),
     page("/console/search.js", JAVASCRIPT, include_str!("../../console/search.js")),
     page("/console/shares.js", JAVASCRIPT, include_str!("../../console/shares.js")),
+    page("/console/start.js", JAVASCRIPT, include_str!("../../console/start.js")),
     page("/console/template.js", JAVASCRIPT, include_str!("../../console/template.js")),
     page("/console/templates.css", CSS, include_str!("../../console/templates.css")),
     page("/console/templates.js", JAVASCRIPT, include_str!("../../console/templates.js")),

@@ -1,8 +1,9 @@
 //! SQS on one machine: queues in a database file, and the SDK's HTTP client for them.
 //!
 //! Modelled: sending with a delay, receiving with a visibility timeout and a count of receptions,
-//! deleting, and moving what was received too often to another queue. Not modelled: FIFO queues,
-//! attributes of messages, long polling, and the limit on messages in flight.
+//! deleting, moving what was received too often to another queue, and fair queues: of several groups each
+//! has its turn. Not modelled: FIFO queues, attributes of messages, long polling, and the limit on messages
+//! in flight.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::table::operation;
 
@@ -31,6 +33,10 @@ const URL: &str = "http://sqs.localhost/000000000000/";
 
 /// Deliveries to webhook endpoints.
 pub const WEBHOOKS: &str = "webhooks";
+/// Steps of jobs.
+pub const JOBS: &str = "jobs";
+/// Steps of jobs that came too often.
+pub const JOBS_DEAD: &str = "jobs-dead-letters";
 /// Where records go that the stream's reader can't read.
 pub const PARKED: &str = "parked";
 
@@ -39,6 +45,8 @@ pub const PARKED: &str = "parked";
 pub struct Queues {
     messages: Arc<Mutex<Connection>>,
     clock: Clock,
+    /// Whoever waits for a message.
+    sent: Arc<Notify>,
     /// How many of the next requests are answered that the service is unavailable.
     failing: Arc<AtomicU32>,
 }
@@ -72,14 +80,22 @@ impl Queues {
                      queue TEXT NOT NULL,
                      body TEXT NOT NULL,
                      visible_at_ms INTEGER NOT NULL,
-                     receptions INTEGER NOT NULL DEFAULT 0
+                     receptions INTEGER NOT NULL DEFAULT 0,
+                     message_group TEXT
                  );
                  CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, visible_at_ms, id);",
             )?;
+            // A file of an earlier release has no groups; of any other it is an error, which says so.
+            let _ = connection.execute_batch("ALTER TABLE messages ADD COLUMN message_group TEXT");
             Ok(connection)
         };
         let connection = open().map_err(|error| error.to_string())?;
-        Ok(Self { messages: Arc::new(Mutex::new(connection)), clock, failing: Arc::default() })
+        Ok(Self {
+            messages: Arc::new(Mutex::new(connection)),
+            clock,
+            sent: Arc::default(),
+            failing: Arc::default(),
+        })
     }
 
     /// The product's handle of a queue, through the SDK and `http_client`.
@@ -101,17 +117,30 @@ impl Queues {
 
     /// # Errors
     /// As the file's.
-    pub fn send(&self, queue: &str, body: &str, delay: Duration) -> rusqlite::Result<i64> {
+    pub fn send(
+        &self,
+        queue: &str,
+        body: &str,
+        group: Option<&str>,
+        delay: Duration,
+    ) -> rusqlite::Result<i64> {
         let visible_at_ms = self.in_ms(delay);
         let connection = self.locked();
         connection.execute(
-            "INSERT INTO messages (queue, body, visible_at_ms) VALUES (?1, ?2, ?3)",
-            params![queue, body, visible_at_ms],
+            "INSERT INTO messages (queue, body, visible_at_ms, message_group) VALUES (?1, ?2, ?3, ?4)",
+            params![queue, body, visible_at_ms, group],
         )?;
+        self.sent.notify_one();
         Ok(connection.last_insert_rowid())
     }
 
-    /// Up to `count` visible messages, oldest first, which nobody else sees for `visibility`.
+    /// Waits until a message is sent, to whichever queue.
+    pub async fn sent(&self) {
+        self.sent.notified().await;
+    }
+
+    /// Up to `count` visible messages, the oldest of each group before the second of any, which nobody else
+    /// sees for `visibility`.
     ///
     /// # Errors
     /// As the file's.
@@ -120,8 +149,11 @@ impl Queues {
         let connection = self.locked();
         let mut statement = connection.prepare_cached(
             "UPDATE messages SET visible_at_ms = ?1, receptions = receptions + 1
-             WHERE id IN (SELECT id FROM messages WHERE queue = ?2 AND visible_at_ms <= ?3
-                          ORDER BY visible_at_ms, id LIMIT ?4)
+             WHERE id IN (SELECT id FROM (
+                              SELECT id, visible_at_ms, ROW_NUMBER() OVER (
+                                  PARTITION BY message_group ORDER BY visible_at_ms, id) AS turn
+                              FROM messages WHERE queue = ?2 AND visible_at_ms <= ?3)
+                          ORDER BY turn, visible_at_ms, id LIMIT ?4)
              RETURNING id, body, receptions",
         )?;
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -150,6 +182,15 @@ impl Queues {
             params![to, now_ms, id],
         );
         moved.map(drop)
+    }
+
+    /// How many messages the queue has, those included that nobody sees for now.
+    ///
+    /// # Errors
+    /// As the file's.
+    pub fn len(&self, queue: &str) -> rusqlite::Result<u64> {
+        let count = "SELECT COUNT(*) FROM messages WHERE queue = ?1";
+        self.locked().query_row(count, params![queue], |row| row.get(0))
     }
 
     /// How many messages of the queue are visible.
@@ -215,7 +256,12 @@ impl Queues {
         if body.is_empty() || body.len() > MESSAGE_MAX_BYTES || !(0..=DELAY_MAX_S).contains(&delay_s) {
             return refusal("InvalidParameterValue", "The body or the delay is outside its bounds.");
         }
-        match self.send(queue, body, Duration::from_secs(delay_s.unsigned_abs())) {
+        match self.send(
+            queue,
+            body,
+            message["MessageGroupId"].as_str(),
+            Duration::from_secs(delay_s.unsigned_abs()),
+        ) {
             Ok(id) => (200, json!({"MessageId": id.to_string()})),
             Err(error) => {
                 (500, json!({"__type": "com.amazonaws.sqs#InternalFailure", "message": error.to_string()}))

@@ -161,9 +161,9 @@ impl DataFolder {
     }
 }
 
-/// Feeds the stream to its function.
+/// Feeds the stream and the queue to their functions.
 async fn run_mapping(host: Arc<Host>) {
-    tokio::join!(host.fanout.run(), host.indexer.run());
+    tokio::join!(host.fanout.run(), host.indexer.run(), host.jobs.run());
 }
 
 async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {

@@ -5,10 +5,12 @@
 mod head;
 mod list;
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use jiff::Timestamp;
 
-use super::{Agent, Creation, Head, Stamp};
+use super::{Agent, Creation, Head, Stamp, Tombstone};
 use crate::dynamo::head::{self as heads, Inserted, Move, Moved};
 use crate::dynamo::{Item, Store, built, keys};
 use crate::error::{Error, Result};
@@ -18,6 +20,9 @@ use crate::tenant::{self, Counted, Tenant};
 pub use crate::dynamo::head::{Memory, Operation};
 pub use crate::tenant::Assumed;
 pub use list::{Order, candidates, list};
+
+/// DynamoDB's bound on a BatchGetItem.
+const BATCH_GET_MAX: usize = 100;
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -52,6 +57,11 @@ impl Stored {
     /// Whether the head remembers the operation: then its effect is part of what was read.
     pub fn remembers(&self, operation: Operation) -> bool {
         self.memory.contains(operation)
+    }
+
+    /// Whether the request made the agent.
+    pub fn was_made_by(&self, creation: Creation) -> bool {
+        self.memory.creation == Some(creation)
     }
 }
 
@@ -95,19 +105,68 @@ pub async fn get(store: &Store, tenant: &TenantId, id: &AgentId) -> Result<Store
 /// # Errors
 /// As the database's.
 pub async fn get_many(store: &Store, tenant: &TenantId, ids: &[AgentId]) -> Result<Vec<Stored>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut request = KeysAndAttributes::builder().consistent_read(true);
-    for id in ids {
-        request = request.keys(keys::agent_head(tenant, id).to_item());
-    }
-    let mut found = Vec::new();
-    for item in store.get_all(built(request.build())?).await? {
-        let memory = Memory::of(&item);
-        if let Head::Live(agent) = head::parse(item)? {
-            found.push(Stored { agent: *agent, memory });
+    let mut live = Vec::new();
+    for head in get_heads(store, tenant, ids, true).await?.into_values() {
+        match head {
+            Found::Live(stored) => live.push(*stored),
+            Found::Deleted(..) => {}
+            Found::Unreadable => return Err(Error::internal("a stored agent cannot be read")),
         }
+    }
+    Ok(live)
+}
+
+/// Whatever stands at an agent's head when several are read.
+#[derive(Debug, Clone)]
+pub enum Found {
+    Live(Box<Stored>),
+    Deleted(Tombstone, Memory),
+    /// It can't be read.
+    Unreadable,
+}
+
+impl Found {
+    /// Whether the head remembers the operation.
+    pub fn remembers(&self, operation: Operation) -> bool {
+        match self {
+            Self::Live(stored) => stored.remembers(operation),
+            Self::Deleted(_, memory) => memory.contains(operation),
+            Self::Unreadable => false,
+        }
+    }
+}
+
+/// Whatever stands at the heads of agents, 100 in a call; a moment behind unless read consistently.
+///
+/// # Errors
+/// As the database's.
+pub async fn get_heads(
+    store: &Store,
+    tenant: &TenantId,
+    ids: &[AgentId],
+    is_consistent: bool,
+) -> Result<HashMap<AgentId, Found>> {
+    let mut items = Vec::new();
+    for batch in ids.chunks(BATCH_GET_MAX) {
+        let mut request = KeysAndAttributes::builder().consistent_read(is_consistent);
+        for id in batch {
+            request = request.keys(keys::agent_head(tenant, id).to_item());
+        }
+        items.extend(store.get_all(built(request.build())?).await?);
+    }
+    let mut found = HashMap::new();
+    for item in items {
+        let key = item.get(keys::PK).and_then(|key| key.as_s().ok());
+        let Some((_, id)) = key.and_then(|key| keys::split_agent_partition(key)) else {
+            return Err(Error::internal("a head has no agent's key"));
+        };
+        let memory = Memory::of(&item);
+        let head = match head::parse(item) {
+            Ok(Head::Live(agent)) => Found::Live(Box::new(Stored { agent: *agent, memory })),
+            Ok(Head::Deleted(tombstone)) => Found::Deleted(tombstone, memory),
+            Err(_) => Found::Unreadable,
+        };
+        found.insert(id, head);
     }
     Ok(found)
 }
@@ -170,6 +229,11 @@ pub fn read_image(image: serde_dynamo::Item) -> Result<Option<(TenantId, AgentId
     };
     let (tenant, id) = key.ok_or_else(|| Error::internal("an image has no agent's key"))?;
     Ok(Some((tenant, id, head::parse(image)?)))
+}
+
+/// Whether a stream's image of an agent's head is what a job has made of it.
+pub fn was_job(image: &serde_dynamo::Item) -> bool {
+    Memory::of_image(image).was_job()
 }
 
 /// Makes `stored` into `after`, which must be one rev on. Attributes that this release does not know

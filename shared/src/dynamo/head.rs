@@ -14,6 +14,7 @@ use super::transact::{self, Outcome, Patience, is_conflict};
 use super::{Item, Store, built, change, number};
 use crate::creation::Creation;
 use crate::error::{Error, Result};
+use crate::id::{JobId, digest};
 
 /// The attribute that remembers the creating request.
 const CREATION: &str = "creation";
@@ -22,22 +23,42 @@ const OPERATIONS: &str = "ops";
 /// The attribute that a deletion leaves, and nothing else has.
 const DELETED_AT: &str = "deleted_at";
 /// How many operations a head remembers.
-pub(crate) const OPERATIONS_MAX: usize = 8;
+pub const OPERATIONS_MAX: usize = 8;
 const OPERATION_BYTES: usize = 8;
 
 /// One write, told apart from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation([u8; OPERATION_BYTES]);
 
+/// The bit that tells the operations of jobs from all others.
+const OF_JOB: u8 = 0x80;
+
 impl Operation {
     /// A new one for each write that a handler decides on; the SDK's retries send it again.
     pub fn begin() -> Self {
-        Self(fastrand::u64(..).to_be_bytes())
+        Self::of_request(fastrand::u64(..).to_be_bytes())
     }
 
     /// The one that a request is, however often it comes.
     pub fn of(request: Creation) -> Self {
-        Self(request.operation())
+        Self::of_request(request.operation())
+    }
+
+    fn of_request(mut bytes: [u8; OPERATION_BYTES]) -> Self {
+        bytes[0] &= !OF_JOB;
+        Self(bytes)
+    }
+
+    /// The one by which a job changes an item, however often its chunk runs.
+    pub fn of_job(job: &JobId, item: &str) -> Self {
+        let digest = digest(&["job", job.as_str(), item]);
+        let mut bytes: [u8; OPERATION_BYTES] = std::array::from_fn(|index| digest[index]);
+        bytes[0] |= OF_JOB;
+        Self(bytes)
+    }
+
+    fn is_of_job(self) -> bool {
+        self.0[0] & OF_JOB != 0
     }
 }
 
@@ -68,6 +89,9 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// How many operations a head remembers.
+    pub const OPERATIONS_MAX: usize = OPERATIONS_MAX;
+
     pub(crate) fn of(item: &Item) -> Self {
         let bytes = |name: &str| item.get(name).and_then(|value| value.as_b().ok());
         Self {
@@ -78,8 +102,23 @@ impl Memory {
         }
     }
 
+    /// What a stream's image of a head remembers of operations.
+    pub(crate) fn of_image(image: &serde_dynamo::Item) -> Self {
+        let operations = match image.get(OPERATIONS) {
+            Some(serde_dynamo::AttributeValue::B(bytes)) => Operations(bytes.clone()),
+            Some(_) | None => Operations::default(),
+        };
+        Self { creation: None, operations }
+    }
+
     pub fn contains(&self, operation: Operation) -> bool {
         self.operations.contains(operation)
+    }
+
+    /// Whether a job made the last change.
+    pub fn was_job(&self) -> bool {
+        let last = self.operations.0.rchunks_exact(OPERATION_BYTES).next();
+        last.and_then(|bytes| bytes.try_into().ok()).is_some_and(|bytes| Operation(bytes).is_of_job())
     }
 
     /// `item`, remembering these and `operation`.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Item, text};
 use crate::clock::rfc3339;
-use crate::id::{AgentId, ApprovalId, TemplateId, TenantId};
+use crate::id::{AgentId, ApprovalId, JobId, TemplateId, TenantId};
 use crate::search::{Kind, PREFIX_MIN, Term};
 
 pub const PK: &str = "PK";
@@ -217,6 +217,53 @@ pub fn agent_by_creation(created: Timestamp, id: &AgentId) -> String {
 
 /// The creation instant and the id in a key of [`agent_by_creation`].
 pub fn split_agent_by_creation(sort_key: &str) -> Option<(&str, AgentId)> {
+    let (created, id) = sort_key.split_once('#')?;
+    Some((created, id.parse().ok()?))
+}
+
+/// The head of a job.
+pub fn job_head(tenant: &TenantId, id: &JobId) -> Key {
+    Key { pk: format!("T#{tenant}#J#{id}"), sk: "#J".to_owned() }
+}
+
+/// The tenant and the id in a partition of [`job_head`].
+pub fn split_job_partition(partition: &str) -> Option<(TenantId, JobId)> {
+    let (tenant, id) = partition.strip_prefix("T#")?.split_once("#J#")?;
+    Some((tenant.parse().ok()?, id.parse().ok()?))
+}
+
+/// What a job is to do.
+pub fn job_spec(tenant: &TenantId, id: &JobId) -> Key {
+    Key { sk: "#S".to_owned(), ..job_head(tenant, id) }
+}
+
+/// A chunk of a job, of the plan with this name.
+pub fn job_chunk(tenant: &TenantId, id: &JobId, plan: &str, chunk: u32) -> Key {
+    Key { sk: job_chunk_sort_key(plan, chunk), ..job_head(tenant, id) }
+}
+
+/// Sorts as the chunks of a plan do.
+pub fn job_chunk_sort_key(plan: &str, chunk: u32) -> String {
+    format!("C#{plan}#{chunk:06}")
+}
+
+/// A part of what was decided about a chunk. The first one is 0.
+pub fn job_decisions(tenant: &TenantId, id: &JobId, plan: &str, chunk: u32, part: &str) -> Key {
+    Key { sk: format!("D#{plan}#{chunk:06}#{part}"), ..job_head(tenant, id) }
+}
+
+/// The partition of GSI1 that lists a tenant's jobs.
+pub fn jobs_by_creation(tenant: &TenantId) -> String {
+    format!("T#{tenant}#JL")
+}
+
+/// A job's place in its tenant's list.
+pub fn job_by_creation(created: Timestamp, id: &JobId) -> String {
+    format!("{}#{id}", rfc3339(created))
+}
+
+/// The creation instant and the id in a key of [`job_by_creation`].
+pub fn split_job_by_creation(sort_key: &str) -> Option<(&str, JobId)> {
     let (created, id) = sort_key.split_once('#')?;
     Some((created, id.parse().ok()?))
 }

@@ -11,6 +11,7 @@ use crate::approval::ApprovalView;
 use crate::clock::rfc3339;
 use crate::diff::Difference;
 use crate::id::TenantId;
+use crate::job::JobView;
 use crate::template::TemplateView;
 
 /// The greatest body with its data, in bytes. A larger one is thin.
@@ -69,6 +70,7 @@ pub fn body(tenant: &TenantId, seq: u64, change: &Change) -> EventBody {
         Resource::Approval(approval) => serde_json::to_value(ApprovalView::new(approval, change.event.at)),
         Resource::Template(template) => serde_json::to_value(TemplateView::private(template)),
         Resource::Entitlements(view) => serde_json::to_value(view),
+        Resource::Job(job) => serde_json::to_value(JobView::from(job.as_ref())),
     });
     let Some(Ok(data)) = data else {
         return thin;

@@ -13,6 +13,7 @@ use crate::diff::{Difference, differences};
 use crate::entitlement::EntitledView;
 use crate::error::{Error, Result};
 use crate::id::{AgentId, AliasName};
+use crate::job::Job;
 use crate::template::Template;
 
 /// The most pointers that an event lists. What has more names their common parents.
@@ -31,6 +32,15 @@ pub struct Change {
     pub after: Option<Resource>,
     /// What differs, with the values on both sides.
     pub differences: Vec<Difference>,
+    /// Whether a job changed it, of which there may be thousands at once.
+    pub is_of_job: bool,
+}
+
+impl Change {
+    /// A change of which nobody asks what differs.
+    pub(super) fn of(event: Event, after: Option<Resource>) -> Self {
+        Self { event, after, differences: Vec::new(), is_of_job: false }
+    }
 }
 
 /// What a change left.
@@ -40,6 +50,7 @@ pub enum Resource {
     Approval(Box<Approval>),
     Template(Box<Template>),
     Entitlements(Box<EntitledView>),
+    Job(Box<Job>),
 }
 
 /// The change from one image of an agent's head to the next; none if they are the same `rev`.
@@ -75,7 +86,7 @@ pub fn of_agent(id: &AgentId, before: Option<&Head>, after: &Head) -> Result<Opt
         tags: tags(live_before, after.agent()),
     };
     let after = after.agent().cloned().map(|agent| Resource::Agent(Box::new(agent)));
-    Ok(Some(Change { event, after, differences }))
+    Ok(Some(Change { differences, ..Change::of(event, after) }))
 }
 
 /// The event that stands for every change up to the agent's `rev` that went unannounced.
@@ -90,7 +101,7 @@ pub fn resynced(agent: &Agent) -> Change {
         tags: agent.content.tags.clone(),
     };
     let after = Some(Resource::Agent(Box::new(agent.clone())));
-    Change { event, after, differences: Vec::new() }
+    Change::of(event, after)
 }
 
 fn kind_of(before: &Agent, after: &Agent) -> EventType {

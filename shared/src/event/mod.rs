@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use body::{AuditEntry, AuditValue, EventBody, EventsPage, LoggedEvent, body, logged};
 pub use change::{Change, Resource, audit_values, of_agent, resynced};
-pub use others::{of_approval, of_template, of_tenant};
+pub use others::{of_approval, of_job, of_template, of_tenant};
 pub use tail::{REMEMBERED_MAX, SETTLED_AFTER, Tail};
 
 use crate::error::{Error, Result};
@@ -80,10 +80,21 @@ pub enum EventType {
     /// 80 % of a limit are used, or all of it.
     #[serde(rename = "entitlements.warning")]
     EntitlementsWarning,
+    #[serde(rename = "job.created")]
+    JobCreated,
+    /// A part of its items has come to its end, or it goes another way.
+    #[serde(rename = "job.progressed")]
+    JobProgressed,
+    #[serde(rename = "job.finished")]
+    JobFinished,
+    #[serde(rename = "job.failed")]
+    JobFailed,
+    #[serde(rename = "job.cancelled")]
+    JobCancelled,
 }
 
 impl EventType {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::AgentCreated,
         Self::AgentUpdated,
         Self::AgentPublished,
@@ -105,6 +116,11 @@ impl EventType {
         Self::TemplateDeleted,
         Self::EntitlementsChanged,
         Self::EntitlementsWarning,
+        Self::JobCreated,
+        Self::JobProgressed,
+        Self::JobFinished,
+        Self::JobFailed,
+        Self::JobCancelled,
     ];
 
     /// Their names, in the same order.
@@ -141,6 +157,11 @@ impl EventType {
             Self::TemplateDeleted => "template.deleted",
             Self::EntitlementsChanged => "entitlements.changed",
             Self::EntitlementsWarning => "entitlements.warning",
+            Self::JobCreated => "job.created",
+            Self::JobProgressed => "job.progressed",
+            Self::JobFinished => "job.finished",
+            Self::JobFailed => "job.failed",
+            Self::JobCancelled => "job.cancelled",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of what is no agent: approvals, which are asked for and decided; templates; and a tenant's
+//! Changes of what is no agent: approvals, which are asked for and decided; templates; jobs; and a tenant's
 //! entitlements, of which only what their owner should know of is an event.
 
 use super::change::{Change, Resource, documents, pointers, tags_of};
@@ -9,6 +9,7 @@ use crate::diff::differences;
 use crate::entitlement::{EntitledView, UsageView, crossed};
 use crate::error::Result;
 use crate::id::TemplateId;
+use crate::job::{Job, State};
 use crate::template::{TemplateHead, TemplateView};
 use crate::tenant::{Counted, Tenant};
 use crate::tier::Tiers;
@@ -27,7 +28,7 @@ pub fn of_approval(before: Option<&Approval>, after: Approval) -> Option<Change>
         Decision::Rejected { by, .. } => (EventType::ApprovalRejected, by),
     };
     let event = event(after.id.to_string(), after.rev, kind, by);
-    Some(Change { event, after: Some(Resource::Approval(Box::new(after))), differences: Vec::new() })
+    Some(Change::of(event, Some(Resource::Approval(Box::new(after)))))
 }
 
 /// The change from one image of a template's head to the next; none if they are the same `rev`.
@@ -69,7 +70,7 @@ pub fn of_template(
         ..event(id.to_string(), after.rev(), kind, &by)
     };
     let after = after.template().cloned().map(|template| Resource::Template(Box::new(template)));
-    Ok(Some(Change { event, after, differences }))
+    Ok(Some(Change { differences, ..Change::of(event, after) }))
 }
 
 /// What a change of a tenant's record is to its owner: another tier or other limits, or that a limit comes
@@ -104,7 +105,35 @@ pub fn of_tenant(before: Option<&Tenant>, after: &Tenant, tiers: &Tiers) -> Opti
         overrides: entitlements.overrides,
     };
     let event = Event { changed, ..event(ENTITLEMENTS.to_owned(), after.rev, kind, &Stamp { at, by }) };
-    Some(Change { event, after: Some(Resource::Entitlements(Box::new(view))), differences: Vec::new() })
+    Some(Change::of(event, Some(Resource::Entitlements(Box::new(view)))))
+}
+
+/// The change from one image of a job's head to the next; none if they are the same `rev`.
+pub fn of_job(before: Option<&Job>, after: Job) -> Option<Change> {
+    if before.is_some_and(|before| before.rev >= after.rev) {
+        return None;
+    }
+    let is_new_state = before.is_some_and(|before| before.state != after.state);
+    let kind = match (before, after.state) {
+        (None, _) => EventType::JobCreated,
+        (Some(_), State::Succeeded) => EventType::JobFinished,
+        (Some(_), State::Failed) if is_new_state => EventType::JobFailed,
+        (Some(_), State::Cancelled) if is_new_state => EventType::JobCancelled,
+        (Some(_), _) => EventType::JobProgressed,
+    };
+    let mut changed = Vec::new();
+    if let Some(before) = before {
+        let differs = [
+            ("/state", is_new_state),
+            ("/total", before.total() != after.total()),
+            ("/done", before.counts.done() != after.counts.done()),
+            ("/failed", before.counts.failed() != after.counts.failed()),
+            ("/cancel_requested", before.cancelled.is_some() != after.cancelled.is_some()),
+        ];
+        changed.extend(differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));
+    }
+    let event = Event { changed, ..event(after.id.to_string(), after.rev, kind, &after.updated) };
+    Some(Change::of(event, Some(Resource::Job(Box::new(after)))))
 }
 
 fn event(entity: String, rev: u64, kind: EventType, by: &Stamp) -> Event {

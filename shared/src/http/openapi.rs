@@ -75,6 +75,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let name = match route.operation {
         Operation::Agents(operation) => format!("{operation:?}"),
         Operation::Templates(operation) => format!("{operation:?}"),
+        Operation::Jobs(operation) => format!("{operation:?}"),
         Operation::Webhooks(operation) => format!("{operation:?}"),
     };
     let mut described = json!({
@@ -106,6 +107,7 @@ fn path_parameters(route: &Route) -> impl Iterator<Item = Value> {
             "alias" => json!({"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}),
             "approval_id" => json!({"type": "string", "pattern": "^apv_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
             "template_id" => json!({"type": "string", "pattern": "^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
+            "job_id" => json!({"type": "string", "pattern": "^job_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}),
             "code" => json!({"type": "string", "enum": ProblemCode::ALL.map(ProblemCode::as_str)}),
             _ => json!({"type": "string", "minLength": 1, "maxLength": 128}),
         };

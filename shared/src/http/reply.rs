@@ -1,6 +1,6 @@
 //! What a handler replies with.
 
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -63,6 +63,11 @@ impl Reply {
 
     pub fn with_location(self, path: &str) -> Self {
         self.with(LOCATION, path)
+    }
+
+    /// With when to ask again (RFC 9110 §10.2.3).
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        self.with(RETRY_AFTER, &seconds.to_string())
     }
 
     /// Marks the answer to a request that came before.

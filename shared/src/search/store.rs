@@ -4,6 +4,7 @@
 
 mod find;
 mod index;
+pub mod rebuild;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::Timestamp;

@@ -145,7 +145,7 @@ fn named(mut document: Value, name: Option<&str>) -> Value {
 
 /// Points into the rendered agent. Its fixes are no good: what is to be mended is a value, or the template.
 pub fn within_agent(violation: Violation) -> Violation {
-    Violation { pointer: format!("/agent{}", violation.pointer), fix: None, ..violation }
+    violation.within("/agent")
 }
 
 fn collect<'a>(value: &'a Value, used: &mut BTreeSet<&'a str>) {

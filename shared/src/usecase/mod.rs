@@ -3,9 +3,11 @@
 //! what they write in the features' stores.
 
 pub mod change;
+pub mod delete;
 pub mod dependents;
 pub mod insert;
 pub mod instantiate;
+pub mod library;
 pub mod publish;
 pub mod repoint;
 

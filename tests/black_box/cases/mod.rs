@@ -11,6 +11,8 @@ mod rest_documents;
 mod rest_entitlements;
 mod rest_errors;
 mod rest_events;
+mod rest_imports;
+mod rest_jobs;
 mod rest_lifecycle;
 mod rest_lists;
 mod rest_quota;
@@ -67,6 +69,8 @@ pub fn all() -> Vec<Case> {
         rest_dependents::cases(),
         rest_templates::cases(),
         rest_template_upgrades::cases(),
+        rest_jobs::cases(),
+        rest_imports::cases(),
         rest_entitlements::cases(),
         rest_documents::cases(),
         rest_errors::cases(),

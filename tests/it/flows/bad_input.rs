@@ -11,6 +11,7 @@ fn request<'app>(client: &Client<'app>, route: &Route, id: &str, template: &str)
     let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
     let path = path.replace("{approval_id}", "apv_00000000000000000000000000");
     let path = path.replace("{template_id}", template);
+    let path = path.replace("{job_id}", "job_00000000000000000000000000");
     let method: Method = route.method.as_str().parse().expect("a method");
     let outgoing = client.request(method, &path).header("if-match", "*");
     match route.body {
@@ -246,10 +247,11 @@ fn encode(byte: u8) -> String {
 }
 
 /// All that a bad request could have changed.
-async fn state(client: &Client<'_>, id: &str) -> [Value; 4] {
+async fn state(client: &Client<'_>, id: &str) -> [Value; 5] {
     let agent = client.get(&format!("/v1/agents/{id}")).send().await.expect(200).json();
     let list = client.get("/v1/agents?limit=100").send().await.expect(200).json();
     let usage = client.get("/v1/usage").send().await.expect(200).json();
     let templates = client.get("/v1/templates?visibility=private").send().await.expect(200).json();
-    [agent, list, usage, templates]
+    let jobs = client.get("/v1/jobs").send().await.expect(200).json();
+    [agent, list, usage, templates, jobs]
 }

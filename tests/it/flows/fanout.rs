@@ -23,7 +23,7 @@ use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use harness::{Fault, Recorder, Stop, an_agent};
 use jiff::Timestamp;
-use local::queues::{PARKED, Queues, WEBHOOKS};
+use local::queues::{JOBS, PARKED, Queues, WEBHOOKS};
 use local::sockets::{Hub, Out, sockets};
 use local::table::stream::{Record, records};
 use local::table::{self, Engine};
@@ -118,7 +118,8 @@ impl World {
         let store = table::store(recorder.http_client());
         let sockets = sockets(recorder.before(self.hub.clone()));
         let queue = |name| Queues::queue(name, SharedHttpClient::new(self.queues.clone()));
-        let sending = stream_fanout::Queues { webhooks: queue(WEBHOOKS), parked: queue(PARKED) };
+        let sending =
+            stream_fanout::Queues { webhooks: queue(WEBHOOKS), jobs: queue(JOBS), parked: queue(PARKED) };
         let tiers = Arc::new(Tiers::embedded().expect("they are good"));
         let base = Base::new(store, tiers);
         let fanout = StreamFanout::new(base, sockets, sending, self.clock.clone());

@@ -1,7 +1,7 @@
 //! Another tenant's resources answer exactly like unknown ones, on every route that names one.
 
 use agent_management::http::routes::{
-    AgentsOperation as Agents, Operation, Route, TemplatesOperation as Templates,
+    AgentsOperation as Agents, JobsOperation as Jobs, Operation, Route, TemplatesOperation as Templates,
     WebhooksOperation as Webhooks, all,
 };
 use harness::{App, Client, an_agent};
@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::json;
 
 const UNKNOWN_TEMPLATE: &str = "tpl_00000000000000000000000000";
+const UNKNOWN_JOB: &str = "job_00000000000000000000000000";
 const UNKNOWN_APPROVAL: &str = "apv_00000000000000000000000000";
 const UNKNOWN: &str = "agt_00000000000000000000000000";
 
@@ -18,7 +19,7 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
     let path = route.path.replace("{id}", id).replace("{key}", "theirs").replace("{tool_id}", "tool-0");
     let path = path.replace("{code}", "not_found").replace("{version}", "1").replace("{alias}", "live");
     let path = path.replace("{approval_id}", UNKNOWN_APPROVAL);
-    let path = path.replace("{template_id}", UNKNOWN_TEMPLATE);
+    let path = path.replace("{template_id}", UNKNOWN_TEMPLATE).replace("{job_id}", UNKNOWN_JOB);
     let method: Method = route.method.as_str().parse().expect("a method");
     let request = client.request(method, &path).header("if-match", "*");
     let operation = match route.operation {
@@ -26,6 +27,7 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
         Operation::Templates(operation) => {
             return template_request(request, operation, id).send().await.to_string();
         }
+        Operation::Jobs(operation) => return job_request(request, operation, id).send().await.to_string(),
         Operation::Webhooks(Webhooks::Events | Webhooks::Audit | Webhooks::CreateTicket) => {
             return request.send().await.to_string();
         }
@@ -77,6 +79,21 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
     request.send().await.to_string()
 }
 
+/// A request of a route of jobs; `id` is an agent's.
+fn job_request<'a>(request: harness::Outgoing<'a>, operation: Jobs, id: &str) -> harness::Outgoing<'a> {
+    match operation {
+        Jobs::List | Jobs::Get | Jobs::Items | Jobs::Cancel | Jobs::RetryFailed | Jobs::Revert => request,
+        Jobs::Import | Jobs::PreviewImport => {
+            request.json(&json!({"format": "agent_management", "content": []}))
+        }
+        Jobs::Start => request.json(&json!({
+            "kind": "update_agents",
+            "selector": {"ids": [id]},
+            "patch": {"name": "Mine now"},
+        })),
+    }
+}
+
 /// A request of a route of templates; `id` is an agent's.
 fn template_request<'a>(
     request: harness::Outgoing<'a>,
@@ -122,6 +139,42 @@ async fn another_tenant_s_id_answers_like_an_unknown_one_on_every_route() {
     assert!(walked >= 10);
     let path = theirs.header("location").expect("a location");
     assert_eq!(app.client_of("other").get(path).send().await.json(), before);
+}
+
+#[tokio::test]
+async fn another_tenant_s_job_answers_like_an_unknown_one_on_every_route() {
+    let app = App::start().await;
+    let agent = app.client_of("other").post("/v1/agents", &an_agent().build()).send().await.expect(201);
+    let said = json!({"kind": "archive_agents", "selector": {"ids": [agent.text("/id")]}});
+    let theirs = app.client_of("other").post("/v1/jobs", &said).send().await.expect(202);
+    app.settle().await;
+    let path = theirs.header("location").expect("a location");
+    let before = app.client_of("other").get(path).send().await.expect(200).json();
+    assert_eq!(before["state"], "succeeded");
+    let mut walked = 0;
+    for route in all().filter(|route| route.path.contains("{job_id}")) {
+        let mut answers = Vec::new();
+        for job in [theirs.text("/id").as_str(), UNKNOWN_JOB] {
+            let Operation::Jobs(operation) = route.operation else { panic!("{}", route.path) };
+            let method: Method = route.method.as_str().parse().expect("a method");
+            let request = app.client().request(method, &route.path.replace("{job_id}", job));
+            answers.push(job_request(request, operation, "").send().await.to_string());
+        }
+        assert_eq!(answers[0], answers[1], "{}", route.path);
+        assert!(answers[0].starts_with("404"), "{}", answers[0]);
+        walked += 1;
+    }
+    assert!(walked >= 5);
+    assert_eq!(app.client_of("other").get(path).send().await.json(), before);
+
+    // A job over another tenant's agents finds none of them.
+    let mine = app.client().post("/v1/jobs", &said).send().await.expect(202);
+    app.settle().await;
+    let ended = app.client().get(mine.header("location").expect("a location")).send().await.json();
+    assert_eq!((&ended["state"], &ended["outcomes"]["missing"]), (&json!("succeeded"), &json!(1)));
+    // Nor does one that follows another tenant's job.
+    let revert = format!("{path}/revert");
+    assert_eq!(app.client().post(&revert, &json!({})).send().await.status, 404);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod fanout;
 mod fixes;
 mod indexing;
 mod isolation;
+pub mod jobs;
 mod model;
 mod parked;
 pub mod publication;

@@ -3,5 +3,7 @@ mod documents;
 mod entitlements;
 mod events;
 mod health;
+mod imports;
+pub mod jobs;
 mod templates;
 mod unknown;

@@ -95,6 +95,7 @@ pub(super) fn logical_id(function: Function) -> &'static str {
     match function {
         Function::Agents => "Agents",
         Function::Templates => "Templates",
+        Function::Jobs => "Jobs",
         Function::Webhooks => "Webhooks",
     }
 }

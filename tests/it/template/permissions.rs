@@ -25,6 +25,14 @@ const LAMBDAS: &[(&str, &str)] = &[
     ("s3:PutObject", "GivenUpRecords/*"),
 ];
 
+/// The same where messages come from a queue.
+const LAMBDAS_OF_JOBS: &[(&str, &str)] = &[
+    ("sqs:ChangeMessageVisibility", "JobQueue"),
+    ("sqs:DeleteMessage", "JobQueue"),
+    ("sqs:GetQueueAttributes", "JobQueue"),
+    ("sqs:ReceiveMessage", "JobQueue"),
+];
+
 /// What every function has: its own log, and traces, whose actions know no resources.
 fn everyones(function: &str) -> BTreeSet<Grant> {
     let log = format!("{}Log", harness::template::logical_id(function));
@@ -50,6 +58,10 @@ async fn every_grant_is_used_and_nothing_more_is_granted() {
         expected.append(&mut everyones(&function));
         if matches!(function.as_str(), "stream-fanout" | "search-indexer") {
             expected.extend(LAMBDAS.iter().map(|(action, resource)| Grant::new(*action, *resource)));
+        }
+        if function == "job-worker" {
+            let lambdas = LAMBDAS_OF_JOBS.iter();
+            expected.extend(lambdas.map(|(action, resource)| Grant::new(*action, *resource)));
         }
         let granted = grants(&function);
         let unused: Vec<_> = granted.difference(&expected).collect();
@@ -83,8 +95,32 @@ async fn use_the_rest_api(app: &App) {
     client.get("/v1/usage").send().await.expect(200);
     use_templates(app).await;
     app.settle().await;
+    use_jobs(app).await;
     client.get("/v1/events").send().await.expect(200);
     client.get(&format!("{path}/audit")).send().await.expect(200);
+}
+
+/// Jobs over agents that are named and that are searched for, one that is cancelled, and what follows them.
+async fn use_jobs(app: &App) {
+    let client = app.client();
+    let start = async |said: serde_json::Value| {
+        let started = client.post("/v1/jobs", &said).send().await.expect(202);
+        app.settle().await;
+        started.header("location").expect("a location").to_owned()
+    };
+    let patch = json!({"tags": ["bulk"]});
+    let by_name = json!({"text": "agent"});
+    let path = start(json!({"kind": "update_agents", "selector": {"filter": by_name}, "patch": patch})).await;
+    client.get("/v1/jobs").send().await.expect(200);
+    client.get(&format!("{path}/items")).send().await.expect(200);
+    client.post(&format!("{path}/revert"), &json!({})).send().await.expect(202);
+    app.settle().await;
+    start(json!({"kind": "rebuild_index"})).await;
+    let said = json!({"kind": "delete_agents", "selector": {"filter": {"or": [{"status": "active"}]}}});
+    let cancelled = client.post("/v1/jobs", &said).send().await.expect(202);
+    let cancelled = cancelled.header("location").expect("a location").to_owned();
+    client.post(&format!("{cancelled}/cancel"), &json!({})).send().await.expect(202);
+    app.settle().await;
 }
 
 async fn use_templates(app: &App) {
@@ -192,6 +228,7 @@ fn an_api_may_invoke_a_function_by_one_permission() {
         ("Agents", "RestApi"),
         ("Authorizer", "RestApi"),
         ("Authorizer", "WebSocketApi"),
+        ("Jobs", "RestApi"),
         ("Templates", "RestApi"),
         ("Webhooks", "RestApi"),
         ("Websocket", "WebSocketApi"),

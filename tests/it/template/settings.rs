@@ -7,7 +7,7 @@ use agent_management::connection::RESUME_MAX_S;
 use agent_management::dynamo::keys;
 use agent_management::event::SETTLED_AFTER;
 use harness::template::{functions, logical_id, resource, resources_of, template};
-use local::host::{FANOUT, FANOUT_PATTERN, INDEXER, INDEXER_PATTERN};
+use local::host::{FANOUT, FANOUT_PATTERN, INDEXER, INDEXER_PATTERN, JOB_QUEUE};
 use local::schedule::RECONCILE_EVERY;
 use local::table::table_definition;
 use serde_json::{Value, json};
@@ -45,7 +45,10 @@ fn the_table_is_kept_encrypted_restorable_and_forgets_what_has_expired() {
 
 #[test]
 fn the_stream_s_mappings_are_those_that_the_local_host_models() {
-    let mappings = resources_of("AWS::Lambda::EventSourceMapping");
+    let mappings: Vec<_> = resources_of("AWS::Lambda::EventSourceMapping")
+        .into_iter()
+        .filter(|(_, mapping)| mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0] == "Table")
+        .collect();
     let modelled = [("StreamFanout", FANOUT, FANOUT_PATTERN), ("SearchIndexer", INDEXER, INDEXER_PATTERN)];
     assert_eq!(mappings.len(), modelled.len(), "a stream has room for two readers");
     for (function, settings, modelled) in modelled {
@@ -113,7 +116,7 @@ fn the_functions_end_before_others_count_on_it() {
     assert!(timeout("StreamFanout") < SETTLED_AFTER);
     assert!(timeout("Websocket") < Duration::from_secs(RESUME_MAX_S.unsigned_abs()));
     // API Gateway waits no longer than 29 seconds.
-    for behind_the_gateway in ["Agents", "Authorizer", "Templates", "Webhooks", "Websocket"] {
+    for behind_the_gateway in ["Agents", "Authorizer", "Jobs", "Templates", "Webhooks", "Websocket"] {
         assert!(timeout(behind_the_gateway) <= Duration::from_secs(29));
     }
 }
@@ -150,16 +153,37 @@ fn every_function_is_built_the_same_way_traced_and_logs_to_a_group_that_forgets(
 
 #[test]
 fn a_message_that_can_t_be_handled_ends_in_a_dead_letter_queue() {
-    let redrive = &properties("WebhookQueue")["RedrivePolicy"];
-    assert_eq!(redrive["deadLetterTargetArn"], json!({"Fn::GetAtt": ["WebhookDeadLetterQueue", "Arn"]}));
-    assert_eq!(redrive["maxReceiveCount"], 5);
+    for name in ["Webhook", "Job"] {
+        let redrive = &properties(&format!("{name}Queue"))["RedrivePolicy"];
+        let dead = format!("{name}DeadLetterQueue");
+        assert_eq!(redrive["deadLetterTargetArn"], json!({"Fn::GetAtt": [dead, "Arn"]}));
+        assert_eq!(redrive["maxReceiveCount"], 5);
+    }
     for (id, queue) in resources_of("AWS::SQS::Queue") {
         assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{id}");
         // Where nobody takes messages away they stay as long as SQS keeps any: 14 days.
-        if id != "WebhookQueue" {
+        if !matches!(id, "WebhookQueue" | "JobQueue") {
             assert_eq!(queue["Properties"]["MessageRetentionPeriod"], 14 * 24 * 3_600, "{id}");
         }
     }
+}
+
+#[test]
+fn the_job_queue_s_mapping_is_the_one_that_the_local_host_models() {
+    let mappings = resources_of("AWS::Lambda::EventSourceMapping");
+    let is_its = |mapping: &Value| mapping["Properties"]["FunctionName"] == json!({"Ref": "JobWorker"});
+    let found = mappings.iter().find(|(_, mapping)| is_its(mapping));
+    let mapping = &found.expect("job-worker has a mapping").1["Properties"];
+    assert_eq!(mapping["EventSourceArn"], json!({"Fn::GetAtt": ["JobQueue", "Arn"]}));
+    assert_eq!(mapping["BatchSize"], JOB_QUEUE.batch_size);
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    let queue = properties("JobQueue");
+    let timeout = properties("JobWorker")["Timeout"].as_u64().expect("seconds");
+    assert_eq!(queue["VisibilityTimeout"], JOB_QUEUE.visibility_timeout.as_secs());
+    assert_eq!(queue["VisibilityTimeout"], 6 * timeout);
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], JOB_QUEUE.max_receive_count);
+    // A mapping to a queue and two to the stream, and no other.
+    assert_eq!(mappings.len(), 3);
 }
 
 #[test]

@@ -1,16 +1,14 @@
 //! `POST /v1/agents/{id}/archive`, `/restore` and `/transfer`, and `DELETE /v1/agents/{id}`.
 
+use agent_management::agent::change;
 use agent_management::agent::store::{self, Operation, Written};
-use agent_management::agent::{change, live};
-use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply, answer};
-use agent_management::id::{AgentId, TenantId};
+use agent_management::id::AgentId;
 use agent_management::usecase::change::{ATTEMPTS_MAX, back_off, told};
-use agent_management::usecase::dependents::refuse_dependents;
+use agent_management::usecase::delete::{bury_live, refuse_guarded};
 use http::StatusCode;
-use jiff::Timestamp;
 
 use super::change;
 use crate::Agents;
@@ -63,20 +61,10 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
         let stored = store::get(&agents.base.store, &caller.tenant, &id).await?;
         precondition.check(stored.agent.rev)?;
         let (store, tenant) = (&agents.base.store, &caller.tenant);
-        // Or who recreates it under its key would be rid of the policy.
-        if stored.agent.aliases.values().any(|alias| !alias.policy.approve.is_empty()) {
-            let detail =
-                "An alias has a policy that asks another user; loosen that first, or archive the agent.";
-            return Err(Error::Conflict(detail.to_owned()));
-        }
-        if !is_forced {
-            refuse_dependents(&agents.base, tenant, &id, None).await?;
-        }
+        refuse_guarded(&agents.base, tenant, &stored.agent, is_forced).await?;
         match store::delete(store, tenant, &stored, operation, &caller.user, call.now).await? {
             Written::Done | Written::Landed(_) => {
-                if !stored.agent.aliases.is_empty() {
-                    bury(store, tenant, &id, stored.agent.rev + 1, call.now).await;
-                }
+                bury_live(store, tenant, &stored.agent, call.now).await;
                 return Ok(Reply::empty(StatusCode::NO_CONTENT));
             }
             Written::Stale if precondition.is_open() => back_off(attempt).await,
@@ -85,11 +73,4 @@ pub async fn delete(agents: &Agents, call: &Call) -> Result<Reply> {
         }
     }
     Err(Error::Unavailable("the agent keeps changing".into()))
-}
-
-/// Takes the live copy away. The agent is deleted whether or not this succeeds: `stream-fanout` does it, too.
-async fn bury(store: &Store, tenant: &TenantId, id: &AgentId, rev: u64, now: Timestamp) {
-    if let Err(error) = live::store::bury(store, tenant, id, rev, now).await {
-        tracing::warn!(%error, "the live copy of a deleted agent waits for its removal");
-    }
 }

@@ -40,7 +40,7 @@ async fn insert(
     mut template: Template,
     creation: Creation,
 ) -> Result<Reply> {
-    let (base, tenant) = (&templates.base, &caller.tenant);
+    let (base, tenant) = (&templates.library.base, &caller.tenant);
     let mut entitlements = caller.entitlements.clone();
     let mut over = None;
     for _ in 0..ATTEMPTS_MAX {

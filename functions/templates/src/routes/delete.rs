@@ -26,12 +26,12 @@ pub async fn delete(templates: &Templates, call: &Call) -> Result<Reply> {
     let id: TemplateId = call.param("template_id", "template")?;
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = templates.find_own(&caller.tenant, &id).await?;
+        let stored = templates.library.find_own(&caller.tenant, &id).await?;
         precondition.check(stored.template.rev)?;
         if !is_forced {
             refuse_followed(templates, &caller.tenant, &id).await?;
         }
-        let store = &templates.base.store;
+        let store = &templates.library.base.store;
         match store::delete(store, &caller.tenant, &stored, operation, &caller.user, call.now).await? {
             Written::Done | Written::Landed(_) => return Ok(Reply::empty(StatusCode::NO_CONTENT)),
             Written::Stale if precondition.is_open() => back_off(attempt).await,
@@ -46,7 +46,7 @@ pub async fn delete(templates: &Templates, call: &Call) -> Result<Reply> {
 async fn refuse_followed(templates: &Templates, tenant: &TenantId, id: &TemplateId) -> Result<()> {
     let mut after: Option<String> = None;
     loop {
-        let page = made_from(&templates.base.store, tenant, id, after.as_deref(), READ_MAX).await?;
+        let page = made_from(&templates.library.base.store, tenant, id, after.as_deref(), READ_MAX).await?;
         if !page.items.is_empty() {
             return Err(Error::Dependents(page.items.iter().take(NAMED_MAX).map(entry).collect()));
         }

@@ -1,8 +1,6 @@
 //! `GET /v1/templates/{id}/agents`, and `POST /v1/templates/{id}/drift` and `/upgrade`: the agents that were made
 //! from a template, how far one and the template have grown apart, and how they come together.
 
-use std::borrow::Cow;
-
 use agent_management::agent::change::refuse_archived;
 use agent_management::agent::store::{self, Operation, Stored};
 use agent_management::agent::{Agent, AgentView};
@@ -10,17 +8,14 @@ use agent_management::error::{Error, Result};
 use agent_management::http::caller::Scope;
 use agent_management::http::precondition::Precondition;
 use agent_management::http::{Call, Reply};
-use agent_management::id::{AgentId, TemplateId, TenantId};
+use agent_management::id::{AgentId, TemplateId};
 use agent_management::json;
 use agent_management::page::{Binding, Page};
 use agent_management::patch;
 use agent_management::search::placed;
 use agent_management::search::store::made_from;
-use agent_management::template::drift::{
-    self, Between, DriftDocument, Made, UpgradeDocument, UpgradeView, Upgraded,
-};
+use agent_management::template::drift::{self, DriftDocument, Made, UpgradeDocument, UpgradeView, Upgraded};
 use agent_management::template::render::within_agent;
-use agent_management::template::{TemplateLink, TemplateVersion};
 use agent_management::usecase::change::{ATTEMPTS_MAX, Attempt, told, write};
 use agent_management::usecase::insert::judge;
 use agent_management::violation::Violation;
@@ -38,44 +33,10 @@ pub async fn agents(templates: &Templates, call: &Call) -> Result<Reply> {
     if after.as_deref().is_some_and(|place| placed(place).is_none()) {
         return Err(Error::InvalidCursor);
     }
-    templates.find(&caller.tenant, &id).await?;
-    let page = made_from(&templates.base.store, &caller.tenant, &id, after.as_deref(), limit).await?;
+    templates.library.find(&caller.tenant, &id).await?;
+    let page = made_from(&templates.library.base.store, &caller.tenant, &id, after.as_deref(), limit).await?;
     let next_cursor = page.next_cursor.map(|place| binding.encode(&place));
     Reply::ok(&Page { items: page.items, next_cursor })
-}
-
-/// The versions between which an agent stands.
-struct Stands<'a> {
-    link: TemplateLink,
-    from: Cow<'a, TemplateVersion>,
-    to: Cow<'a, TemplateVersion>,
-}
-
-impl Stands<'_> {
-    fn between(&self) -> Between<'_> {
-        Between { from: &self.from, to: &self.to }
-    }
-}
-
-/// Where the agent stands between the version that it follows and the one that is asked for.
-async fn stands<'a>(
-    templates: &'a Templates,
-    tenant: &TenantId,
-    id: &TemplateId,
-    agent: &Agent,
-    to: Option<u64>,
-) -> Result<Stands<'a>> {
-    let found = templates.find(tenant, id).await?;
-    let Some(link) = agent.template.clone().filter(|link| link.id == *id) else {
-        return Err(Error::Conflict("The agent was not made from this template.".to_owned()));
-    };
-    let to = templates.version_of(tenant, &found, to).await?;
-    let from = if to.number == link.version {
-        to.clone()
-    } else {
-        templates.version_of(tenant, &found, Some(link.version)).await?
-    };
-    Ok(Stands { link, from, to })
 }
 
 pub async fn drift(templates: &Templates, call: &Call) -> Result<Reply> {
@@ -84,8 +45,8 @@ pub async fn drift(templates: &Templates, call: &Call) -> Result<Reply> {
     caller.require(Scope::AgentsRead)?;
     let DriftDocument { agent_id, version } = json::read(call.json()?)?;
     let id: TemplateId = call.param("template_id", "template")?;
-    let agent = store::get(&templates.base.store, &caller.tenant, &agent_id).await?.agent;
-    let stands = stands(templates, &caller.tenant, &id, &agent, version).await?;
+    let agent = store::get(&templates.library.base.store, &caller.tenant, &agent_id).await?.agent;
+    let stands = templates.library.stands(&caller.tenant, &id, &agent, version).await?;
     let made = Made { content: &agent.content, link: &stands.link };
     Reply::ok(&drift::drift(&agent.id, agent.rev, made, stands.between())?)
 }
@@ -109,7 +70,7 @@ pub async fn upgrade(templates: &Templates, call: &Call) -> Result<Reply> {
     let mut entitlements = caller.entitlements.clone();
     for attempt in 0..ATTEMPTS_MAX {
         let planned = plan(templates, call, &template, &precondition, &said).await?;
-        let excess = judge(&templates.base, &caller.entitlements, &planned.after);
+        let excess = judge(&templates.library.base, &caller.entitlements, &planned.after);
         let excess: Vec<Violation> = excess.into_iter().map(within_agent).collect();
         let undecided = planned.upgraded.undecided();
         if is_preview {
@@ -126,8 +87,14 @@ pub async fn upgrade(templates: &Templates, call: &Call) -> Result<Reply> {
             return reply(&planned, &planned.stored.agent, true, Vec::new());
         }
         let wanted = Attempt { number: attempt, operation, precondition: &precondition };
-        let written =
-            write(&templates.base, caller, &planned.stored, &planned.after, wanted, &mut entitlements);
+        let written = write(
+            &templates.library.base,
+            caller,
+            &planned.stored,
+            &planned.after,
+            wanted,
+            &mut entitlements,
+        );
         if let Some(agent) = written.await? {
             return reply(&planned, &agent, true, Vec::new());
         }
@@ -152,14 +119,14 @@ async fn plan(
 ) -> Result<Planned> {
     let caller = call.caller()?;
     let id: &AgentId = &said.agent_id;
-    let stored = store::get(&templates.base.store, &caller.tenant, id).await?;
+    let stored = store::get(&templates.library.base.store, &caller.tenant, id).await?;
     precondition.check(stored.agent.rev)?;
     refuse_archived(&stored.agent)?;
-    let stands = stands(templates, &caller.tenant, template, &stored.agent, said.version).await?;
+    let stands = templates.library.stands(&caller.tenant, template, &stored.agent, said.version).await?;
     let made = Made { content: &stored.agent.content, link: &stands.link };
     let upgraded = drift::upgrade(made, stands.between(), said)?;
     let after = stored.agent.with_content(upgraded.content.clone(), &caller.user, call.now);
-    let after = told(&templates.base, Agent { template: Some(upgraded.link.clone()), ..after });
+    let after = told(&templates.library.base, Agent { template: Some(upgraded.link.clone()), ..after });
     Ok(Planned { from: stands.link.version, stored, upgraded, after })
 }
 

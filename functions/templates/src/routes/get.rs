@@ -7,13 +7,13 @@ use agent_management::template::TemplateView;
 use http::StatusCode;
 
 use crate::Templates;
-use crate::find::Found;
+use agent_management::usecase::library::Found;
 
 pub async fn get(templates: &Templates, call: &Call) -> Result<Reply> {
     let tenant = &call.caller()?.tenant;
     call.parameters(&[])?;
     let id: TemplateId = call.param("template_id", "template")?;
-    let found = templates.find(tenant, &id).await?;
+    let found = templates.library.find(tenant, &id).await?;
     let view = match &found {
         Found::Public(template) => TemplateView::public(template),
         Found::Private(stored) => TemplateView::private(&stored.template),

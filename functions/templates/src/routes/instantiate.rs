@@ -30,22 +30,22 @@ pub async fn instantiate(templates: &Templates, call: &Call) -> Result<Reply> {
     let request = Request { route, idempotency_key, said: &said };
     let id = agent::id_for(&caller.tenant, &caller.user, key.as_ref(), &request, call.now);
     let creation = Creation::new(&caller.user, &request, call.now);
-    let version = templates.version(&caller.tenant, &template, document.version).await;
+    let version = templates.library.version(&caller.tenant, &template, document.version).await;
     let agent = version.and_then(|version| instance(id.clone(), key, &version, &document, caller, call.now));
     let agent = match agent {
         Ok(agent) => agent,
         // The agent outlives what it was made from, and so does the answer to the request that made it.
         Err(error) if idempotency_key.is_some() => {
-            let earlier = replayed(&templates.base, &caller.tenant, &id, creation, call.now).await?;
+            let earlier = replayed(&templates.library.base, &caller.tenant, &id, creation, call.now).await?;
             return answer::inserted(earlier.ok_or(error)?);
         }
         Err(error) => return Err(error),
     };
-    let inserted = insert(&templates.base, caller, agent, creation).await.map_err(of_rendered)?;
+    let inserted = insert(&templates.library.base, caller, agent, creation).await.map_err(of_rendered)?;
     if !is_published {
         return answer::inserted(inserted);
     }
-    let published = publish::first(&templates.base, caller, inserted, creation, call.now);
+    let published = publish::first(&templates.library.base, caller, inserted, creation, call.now);
     answer::inserted(Box::pin(published).await?)
 }
 

@@ -43,13 +43,13 @@ async fn page(
     let is_private_next = visibility != Some(Visibility::Public) && public_after.is_none();
     let mut items = Vec::new();
     if is_private_next {
-        let page = store::list(&templates.base.store, tenant, after, limit).await?;
+        let page = store::list(&templates.library.base.store, tenant, after, limit).await?;
         items = page.items;
         if page.next_cursor.is_some() || visibility == Some(Visibility::Private) {
             return Ok(Page { items, next_cursor: page.next_cursor });
         }
     }
-    let public = templates.public.all();
+    let public = templates.library.public.all();
     let first = match public_after {
         Some(place) => place.parse().map_err(|_| Error::InvalidCursor)?,
         None if is_private_next || after.is_none() => 0,

@@ -25,10 +25,10 @@ pub async fn publish(templates: &Templates, call: &Call) -> Result<Reply> {
     let request = Request { route: "POST /v1/templates/{id}/publish", idempotency_key, said: &said };
     let creation = Creation::new(&caller.user, &request, call.now);
     let release = Release::read(document)?;
-    let (store, tenant) = (&templates.base.store, &caller.tenant);
+    let (store, tenant) = (&templates.library.base.store, &caller.tenant);
     let operation = Operation::of(creation);
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = templates.find_own(tenant, &id).await?;
+        let stored = templates.library.find_own(tenant, &id).await?;
         if stored.remembers(operation) {
             return replayed(templates, tenant, &stored.template, creation).await;
         }
@@ -61,7 +61,7 @@ async fn replayed(
     template: &Template,
     creation: Creation,
 ) -> Result<Reply> {
-    let version = store::published_by(&templates.base.store, tenant, template, creation).await?;
+    let version = store::published_by(&templates.library.base.store, tenant, template, creation).await?;
     let version = version.ok_or_else(|| Error::Unavailable("a version can't be read".into()))?;
     Ok(reply(&version, template.rev, true)?.replayed())
 }

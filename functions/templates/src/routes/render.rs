@@ -14,9 +14,9 @@ pub async fn render(templates: &Templates, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
     let said = RenderDocument::read(call.json_or_empty()?)?;
     let id: TemplateId = call.param("template_id", "template")?;
-    let (content, version) = templates.content(&caller.tenant, &id, said.version, said.draft).await?;
+    let (content, version) = templates.library.content(&caller.tenant, &id, said.version, said.draft).await?;
     let rendering = render_with(&content, &said.variables, "/variables");
-    let tiers = &templates.base.tiers;
+    let tiers = &templates.library.base.tiers;
     let limits = tiers.limits(&caller.entitlements);
     let excess = rendering.agent.as_ref().map(|agent| tier::violations(tiers, &limits, agent));
     Reply::ok(&RenderingView::new(&id, version, &rendering, excess.unwrap_or_default()))

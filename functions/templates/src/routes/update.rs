@@ -21,14 +21,14 @@ pub async fn patch(templates: &Templates, call: &Call) -> Result<Reply> {
     let id: TemplateId = call.param("template_id", "template")?;
     let operation = Operation::begin();
     for attempt in 0..ATTEMPTS_MAX {
-        let stored = templates.find_own(&caller.tenant, &id).await?;
+        let stored = templates.library.find_own(&caller.tenant, &id).await?;
         precondition.check(stored.template.rev)?;
         let Some(content) = patched(&stored.template, &patch)? else {
             return reply(&stored.template);
         };
         let after = stored.template.with_content(content, &caller.user, call.now);
         let written =
-            store::update(&templates.base.store, &caller.tenant, &stored, &after, operation).await?;
+            store::update(&templates.library.base.store, &caller.tenant, &stored, &after, operation).await?;
         match written {
             Written::Done => return reply(&after),
             Written::Landed(now) => return reply(&now),

@@ -8,7 +8,7 @@ use agent_management::page::{Binding, Page};
 use agent_management::template::{TemplateVersionSummary, TemplateVersionView, store};
 
 use crate::Templates;
-use crate::find::Found;
+use agent_management::usecase::library::Found;
 
 pub async fn list(templates: &Templates, call: &Call) -> Result<Reply> {
     let tenant = &call.caller()?.tenant;
@@ -17,8 +17,10 @@ pub async fn list(templates: &Templates, call: &Call) -> Result<Reply> {
     let id: TemplateId = call.param("template_id", "template")?;
     let binding = Binding::new(&[tenant.as_str(), "template versions", id.as_str()]);
     let before = parameters.get("cursor").map(|cursor| binding.decode_number(cursor)).transpose()?;
-    let page = match templates.find(tenant, &id).await? {
-        Found::Private(_) => store::list_versions(&templates.base.store, tenant, &id, before, limit).await?,
+    let page = match templates.library.find(tenant, &id).await? {
+        Found::Private(_) => {
+            store::list_versions(&templates.library.base.store, tenant, &id, before, limit).await?
+        }
         Found::Public(template) => {
             let newest_first = template.versions.iter().rev();
             let left = newest_first.filter(|version| before.is_none_or(|before| version.number < before));
@@ -39,6 +41,6 @@ pub async fn get(templates: &Templates, call: &Call) -> Result<Reply> {
     call.parameters(&[])?;
     let id: TemplateId = call.param("template_id", "template")?;
     let Number(number) = call.param("version", "version")?;
-    let version = templates.version(tenant, &id, Some(number)).await?;
+    let version = templates.library.version(tenant, &id, Some(number)).await?;
     Reply::ok(&TemplateVersionView::from(version.as_ref()))
 }

@@ -3,8 +3,11 @@
 
 mod agents;
 mod authorizer;
+mod job_worker;
+mod jobs;
 mod rest;
 mod search_indexer;
+mod steps;
 mod stream_fanout;
 mod templates;
 mod webhooks;
@@ -48,6 +51,8 @@ pub fn of(function: &str) -> Option<Prepare> {
     match function {
         "agents" => Some(|seeded| Ok(Box::new(agents::Agents::new(seeded)))),
         "authorizer" => Some(|seeded| Ok(Box::new(authorizer::Authorizations::new(seeded)))),
+        "job-worker" => Some(|seeded| Ok(Box::new(job_worker::Steps::new(seeded)))),
+        "jobs" => Some(|seeded| Ok(Box::new(jobs::Jobs::new(seeded)?))),
         "search-indexer" => Some(|seeded| Ok(Box::new(search_indexer::Indexed::new(seeded)?))),
         "stream-fanout" => Some(|seeded| Ok(Box::new(stream_fanout::Batches::new(seeded)?))),
         "templates" => Some(|seeded| Ok(Box::new(templates::Templates::new(seeded)?))),

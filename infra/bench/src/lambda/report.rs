@@ -7,7 +7,7 @@ use crate::measure::Amounts;
 
 /// The greatest package: Lambda fetches and unpacks it when an environment starts.
 const ZIP_MAX_BYTES: u64 = 3_500_000;
-/// The same of `templates`, which has JSON Schema with its patterns in it.
+/// The same of `templates` and `job-worker`, which have JSON Schema with its patterns in them.
 const ZIP_MAX_BYTES_OF_TEMPLATES: u64 = 5_000_000;
 /// The longest start at the median, without the warm-up.
 const COLD_START_P50_MAX: Duration = Duration::from_millis(10);
@@ -40,7 +40,7 @@ pub struct Figures {
 }
 
 fn zip_max_bytes(function: &str) -> u64 {
-    if function == "templates" { ZIP_MAX_BYTES_OF_TEMPLATES } else { ZIP_MAX_BYTES }
+    if matches!(function, "templates" | "job-worker") { ZIP_MAX_BYTES_OF_TEMPLATES } else { ZIP_MAX_BYTES }
 }
 
 impl Figures {

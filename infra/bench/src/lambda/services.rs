@@ -56,13 +56,14 @@ impl Services {
     }
 
     /// The variables that lead a function here.
-    pub fn variables(&self) -> [(&'static str, String); 5] {
+    pub fn variables(&self) -> [(&'static str, String); 6] {
         let others = format!("http://{}", self.others.address);
         [
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", self.table.address)),
             ("AWS_ENDPOINT_URL_SQS", others.clone()),
             ("CONNECTIONS_URL", format!("{others}/bench")),
             ("WEBHOOK_QUEUE_URL", format!("{others}/000000000000/webhooks")),
+            ("JOB_QUEUE_URL", format!("{others}/000000000000/jobs")),
             ("PARKED_QUEUE_URL", format!("{others}/000000000000/parked")),
         ]
     }

@@ -27,6 +27,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use jobs::Jobs;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use templates::Templates;
 use webhooks::Webhooks;
@@ -46,6 +47,7 @@ const REQUEST_LINE_MAX_BYTES: usize = 10_240;
 pub struct Functions {
     pub agents: Agents,
     pub authorizer: Authorizer,
+    pub jobs: Jobs,
     pub templates: Templates,
     pub webhooks: Webhooks,
     pub websocket: WebSocket,
@@ -129,6 +131,7 @@ impl Gateway {
         let answer = match route.operation.function() {
             Function::Agents => rest::answer(&self.functions.agents, event).await,
             Function::Templates => rest::answer(&self.functions.templates, event).await,
+            Function::Jobs => rest::answer(&self.functions.jobs, event).await,
             Function::Webhooks => rest::answer(&self.functions.webhooks, event).await,
         };
         let answer: ApiGatewayProxyResponse =

@@ -20,6 +20,10 @@ pub struct Settings {
     pub max_receive_count: u32,
 }
 
+/// How often the queue is looked at when nothing is sent.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const SETTLED_EVERY: Duration = Duration::from_millis(5);
+
 /// A mapping.
 #[derive(Debug)]
 pub struct QueueMapping {
@@ -39,6 +43,35 @@ impl QueueMapping {
         function: Function,
     ) -> Self {
         Self { queues, queue, dead_letters, settings, function }
+    }
+
+    /// Feeds the queue to its function, forever.
+    pub async fn run(&self) {
+        loop {
+            match self.turn().await {
+                Ok(Turn::Progress) => {}
+                Ok(Turn::Idle | Turn::Retry) => {
+                    // What becomes visible again does so by the clock.
+                    let _ = tokio::time::timeout(LOOK_EVERY, self.queues.sent()).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, queue = self.queue, "the queue can't be read");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the queue has no message.
+    pub async fn settled(&self) {
+        while self.queues.len(self.queue).is_ok_and(|messages| messages > 0) {
+            tokio::time::sleep(SETTLED_EVERY).await;
+        }
+    }
+
+    /// Whether the queue has no message.
+    pub fn is_empty(&self) -> bool {
+        self.queues.len(self.queue).is_ok_and(|messages| messages == 0)
     }
 
     /// Invokes the function with the next batch, if there is one.

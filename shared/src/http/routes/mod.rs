@@ -130,6 +130,7 @@ pub enum QuotaClass {
 pub enum Function {
     Agents,
     Templates,
+    Jobs,
     Webhooks,
 }
 
@@ -138,6 +139,7 @@ impl Function {
         match self {
             Self::Agents => "agents",
             Self::Templates => "templates",
+            Self::Jobs => "jobs",
             Self::Webhooks => "webhooks",
         }
     }
@@ -149,6 +151,7 @@ impl Function {
 pub enum Operation {
     Agents(AgentsOperation),
     Templates(TemplatesOperation),
+    Jobs(JobsOperation),
     Webhooks(WebhooksOperation),
 }
 
@@ -157,6 +160,7 @@ impl Operation {
         match self {
             Self::Agents(_) => Function::Agents,
             Self::Templates(_) => Function::Templates,
+            Self::Jobs(_) => Function::Jobs,
             Self::Webhooks(_) => Function::Webhooks,
         }
     }
@@ -223,6 +227,19 @@ pub enum TemplatesOperation {
     Agents,
     Drift,
     Upgrade,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobsOperation {
+    Start,
+    List,
+    Get,
+    Items,
+    Cancel,
+    RetryFailed,
+    Revert,
+    Import,
+    PreviewImport,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub struct Request<'a> {
     pub method: &'a str,
-    /// The route's path, with `{id}` where the agent's id stands, or `{template_id}` where a template's does.
+    /// The route's path, with `{id}` where the agent's id stands, or `{template_id}` where a template's does, or
+    /// `{job_id}`.
     pub resource: &'a str,
     pub id: &'a str,
     pub query: &'a [(&'a str, &'a str)],
@@ -24,7 +25,9 @@ impl Default for Request<'_> {
 
 /// The proxy event of the `turn`th request, of `caller`.
 pub fn event(request: &Request<'_>, caller: &Value, turn: usize) -> String {
-    let path = request.resource.replace("{id}", request.id).replace("{template_id}", request.id);
+    let path = ["{id}", "{template_id}", "{job_id}"]
+        .iter()
+        .fold(request.resource.to_owned(), |path, parameter| path.replace(parameter, request.id));
     let request_id = format!("00000000-0000-4000-9000-{turn:012x}");
     let headers: Map<String, Value> = [
         ("Accept", "application/json"),

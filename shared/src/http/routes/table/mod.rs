@@ -1,6 +1,7 @@
 //! The rows of the route table: a file per part of the API. Here is what rows are made of.
 
 mod agents;
+mod jobs;
 mod search;
 mod service;
 mod templates;
@@ -9,8 +10,8 @@ mod versions;
 use schemars::{JsonSchema, json_schema};
 
 use super::{
-    AgentsOperation, Answer, Content, Operation, Parameter, ParameterSchema, Place, Route, SchemaOf,
-    TemplatesOperation, WebhooksOperation,
+    AgentsOperation, Answer, Content, JobsOperation, Operation, Parameter, ParameterSchema, Place, Route,
+    SchemaOf, TemplatesOperation, WebhooksOperation,
 };
 use crate::agent::AgentView;
 use crate::event::EventType;
@@ -18,7 +19,7 @@ use crate::http::problem::ProblemCode::{self, self as P};
 
 /// Every route of the public API.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [service::ROUTES, agents::ROUTES, versions::ROUTES, search::ROUTES, templates::ROUTES]
+    [service::ROUTES, agents::ROUTES, versions::ROUTES, search::ROUTES, templates::ROUTES, jobs::ROUTES]
         .into_iter()
         .flatten()
 }
@@ -162,6 +163,10 @@ pub(super) const fn agents(operation: AgentsOperation) -> Operation {
 
 pub(super) const fn templates(operation: TemplatesOperation) -> Operation {
     Operation::Templates(operation)
+}
+
+pub(super) const fn jobs(operation: JobsOperation) -> Operation {
+    Operation::Jobs(operation)
 }
 
 pub(super) const fn webhooks(operation: WebhooksOperation) -> Operation {

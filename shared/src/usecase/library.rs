@@ -1,14 +1,40 @@
 //! Templates by id, whoever's they are: the service's own are in the program, and cost no read.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use agent_management::error::{Error, Result};
-use agent_management::id::{TemplateId, TenantId};
-use agent_management::template::public::PublicTemplate;
-use agent_management::template::store::{self, Stored};
-use agent_management::template::{TemplateContent, TemplateVersion};
+use crate::error::{Error, Result};
+use crate::id::{TemplateId, TenantId};
+use crate::template::public::PublicTemplate;
+use crate::template::store::{self, Stored};
+use crate::template::{TemplateContent, TemplateVersion};
 
-use crate::Templates;
+use super::Base;
+use crate::agent::Agent;
+use crate::template::TemplateLink;
+use crate::template::drift::Between;
+use crate::template::public::PublicTemplates;
+
+/// A tenant's templates and the service's own.
+#[derive(Debug, Clone)]
+pub struct Library {
+    pub base: Base,
+    pub public: Arc<PublicTemplates>,
+}
+
+/// The versions between which an agent stands.
+#[derive(Debug)]
+pub struct Stands<'a> {
+    pub link: TemplateLink,
+    pub from: Cow<'a, TemplateVersion>,
+    pub to: Cow<'a, TemplateVersion>,
+}
+
+impl Stands<'_> {
+    pub fn between(&self) -> Between<'_> {
+        Between { from: &self.from, to: &self.to }
+    }
+}
 
 /// A template.
 #[derive(Debug)]
@@ -17,7 +43,35 @@ pub enum Found<'a> {
     Private(Box<Stored>),
 }
 
-impl Templates {
+impl Library {
+    pub fn new(base: Base, public: Arc<PublicTemplates>) -> Self {
+        Self { base, public }
+    }
+
+    /// Where the agent stands between the version that it follows and the one that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the agent was not made from the template; as [`Library::version`].
+    pub async fn stands(
+        &self,
+        tenant: &TenantId,
+        id: &TemplateId,
+        agent: &Agent,
+        to: Option<u64>,
+    ) -> Result<Stands<'_>> {
+        let found = self.find(tenant, id).await?;
+        let Some(link) = agent.template.clone().filter(|link| link.id == *id) else {
+            return Err(Error::Conflict("The agent was not made from this template.".to_owned()));
+        };
+        let to = self.version_of(tenant, &found, to).await?;
+        let from = if to.number == link.version {
+            to.clone()
+        } else {
+            self.version_of(tenant, &found, Some(link.version)).await?
+        };
+        Ok(Stands { link, from, to })
+    }
+
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn find(&self, tenant: &TenantId, id: &TemplateId) -> Result<Found<'_>> {
@@ -64,7 +118,7 @@ impl Templates {
     /// of a deleted template.
     ///
     /// # Errors
-    /// As [`Templates::version`].
+    /// As [`Library::version`].
     pub async fn version_of<'a>(
         &self,
         tenant: &TenantId,
@@ -93,7 +147,7 @@ impl Templates {
     /// What there is to render: a version, or the draft with none.
     ///
     /// # Errors
-    /// As [`Templates::version`]; [`Error::Conflict`] for the draft of a public template, which has none.
+    /// As [`Library::version`]; [`Error::Conflict`] for the draft of a public template, which has none.
     pub async fn content(
         &self,
         tenant: &TenantId,
