@@ -6,8 +6,7 @@ import { bar, changed, isRunning, itemsPanel, numbers, stateBadge, titleOf, undo
 import { refusal } from './risks.js';
 
 /** Kinds that a revert does not undo. */
-const FINAL = ['delete_agents', 'rebuild_index', 'revert'];
-const UNITS = ['bytes', 'kB', 'MB', 'GB'];
+const FINAL = ['delete_agents', 'import_agents', 'rebuild_index', 'revert'];
 
 const view = byId('job');
 const [title, marks, facts, state, body, live] =
@@ -15,12 +14,6 @@ const [title, marks, facts, state, body, live] =
 const [told, actions, problemOf, result] = ['job-told', 'job-actions', 'job-problem', 'job-result'].map(byId);
 
 const counted = (number, what) => `${number.toLocaleString()} ${what}${number === 1 ? '' : 's'}`;
-
-function size(bytes) {
-  let [number, unit] = [bytes, 0];
-  for (; number >= 1000 && unit < UNITS.length - 1; unit += 1) number /= 1000;
-  return `${unit ? number.toFixed(1) : number} ${UNITS[unit]}`;
-}
 
 /**
  * `onJob(job)` when a newer state of one came, `onStarted(job)` when one was started here, `onOpen(id)` when another
@@ -140,24 +133,11 @@ export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, ap
     facts.replaceChildren(...parts.filter(Boolean).map((part) => h('span', {}, part)));
   }
 
-  function file({ url, bytes, items: number }, index) {
-    const link = h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, `File ${index + 1}`);
-    return h('li', {}, link, h('span', { class: 'dim' },
-      ` ${[number != null && counted(number, 'item'), bytes != null && size(bytes)].filter(Boolean).join(', ')}`));
-  }
-
+  /** What it found beside what became of its items. */
   function showResult() {
-    const { result: files, findings } = job;
-    const end = files?.expires_at;
-    const isGone = end && new Date(end) < new Date();
-    const found = Object.entries(findings ?? {}).filter(([, number]) => typeof number === 'number');
-    result.replaceChildren(...[
-      files && isGone && h('p', { class: 'notice' }, 'The files have expired. Start the export again.'),
-      files && !isGone && h('ul', { id: 'job-files' }, files.files.map(file)),
-      end && !isGone && h('p', { class: 'hint' }, 'The links work until ', time(end), '.'),
-      found.length > 0 && h('dl', { id: 'job-findings' }, found.map(([name, number]) => [
-        h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, number.toLocaleString())])),
-    ].filter(Boolean));
+    const found = Object.entries(job.result ?? {}).filter(([, number]) => typeof number === 'number');
+    result.replaceChildren(...(found.length ? [h('dl', { id: 'job-findings' }, found.map(([name, number]) => [
+      h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, number.toLocaleString())]))] : []));
   }
 
   function render() {

@@ -15,7 +15,7 @@ const STEPS_MAX = 6;
 
 const KINDS = {
   update_agents: 'Change agents', archive_agents: 'Archive agents', delete_agents: 'Delete agents',
-  upgrade_template: 'Upgrade agents to a template', export_agents: 'Export agents',
+  upgrade_template: 'Upgrade agents to a template', import_agents: 'Import agents',
   rebuild_index: 'Rebuild the index', revert: 'Revert a job',
 };
 const RUNNING = ['queued', 'planning', 'running'];
@@ -86,7 +86,7 @@ function patchList(patch) {
       h('ul', { class: 'patch' }, rest.map(step)))];
 }
 
-function why({ code: name, detail, violations = [] }) {
+function why({ code: name, detail, errors: violations = [] }) {
   return h('div', { class: 'why', 'data-code': name }, h('p', { class: 'error' }, h('span', {}, detail ?? name)),
     violations.map((violation) => shownViolation(violation)));
 }

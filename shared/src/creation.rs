@@ -6,6 +6,9 @@ use crate::agent::Tombstone;
 use crate::error::{Error, Result};
 use crate::id::{UserId, digest, nonce};
 
+/// The bit that tells what jobs do from all else, in creations and in operations.
+pub(crate) const OF_JOB: u8 = 0x80;
+
 /// The request that created a resource, as its head remembers it: eight bytes for the key under
 /// which the request came and eight for what it said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,19 @@ impl Creation {
             let hash = digest(parts);
             std::array::from_fn(|index| hash[index])
         };
-        Self { under: half(&[caller.as_str(), request.route, &nonce]), said: half(&[request.said]) }
+        let mut under = half(&[caller.as_str(), request.route, &nonce]);
+        under[0] &= !OF_JOB;
+        Self { under, said: half(&[request.said]) }
+    }
+
+    /// The same of an item of a job.
+    pub fn of_job(mut self) -> Self {
+        self.under[0] |= OF_JOB;
+        self
+    }
+
+    pub fn is_of_job(self) -> bool {
+        self.under[0] & OF_JOB != 0
     }
 
     pub fn compare(self, earlier: Self) -> Repetition {

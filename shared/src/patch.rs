@@ -19,6 +19,9 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const OPERATIONS_MAX: usize = 500;
 /// The greatest document that a JSON Patch may lead to on its way, in bytes as [`weigh`] counts.
 const DOCUMENT_MAX_BYTES: usize = 1_024 * 1_024;
+/// The most that is weighed while a JSON Patch is applied, in bytes as [`weigh`] counts: enough for a hundred
+/// changes of the largest agent.
+const WORK_MAX_BYTES: usize = 64 * 1_024 * 1_024;
 /// The greatest patch between two documents that tells every difference, in bytes of JSON.
 const PATCH_MAX_BYTES: usize = 512 * 1024;
 /// The deepest document that a JSON Patch may lead to on its way.
@@ -80,8 +83,17 @@ impl Patch {
         match self {
             Self::Merge(patch) => json_patch::merge(document, patch),
             Self::Operations(patch) => {
+                let mut work = 0;
                 for (index, operation) in patch.0.iter().enumerate() {
-                    apply_one(document, index, operation)?;
+                    work += apply_one(document, index, operation)?;
+                    if work > WORK_MAX_BYTES {
+                        let detail = "the operations up to this one move too much about";
+                        return Err(Error::Invalid(vec![Violation::new(
+                            format!("/{index}"),
+                            "too_large",
+                            detail,
+                        )]));
+                    }
                 }
             }
         }
@@ -127,7 +139,8 @@ pub fn written(patch: &Patch, view: Value, own: &[&str], show: impl FnOnce(&mut 
     if touched.is_empty() { Ok(Value::Object(after)) } else { Err(Error::Invalid(touched)) }
 }
 
-fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> Result<()> {
+/// Applies an operation. The bytes that were weighed for it.
+fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> Result<usize> {
     let invalid =
         |code, detail: &str| Error::Invalid(vec![Violation::new(format!("/{index}"), code, detail)]);
     json_patch::patch_unsafe(document, std::slice::from_ref(operation)).map_err(|error| {
@@ -145,10 +158,10 @@ fn apply_one(document: &mut Value, index: usize, operation: &PatchOperation) -> 
             if bytes > DOCUMENT_MAX_BYTES || depth > DOCUMENT_MAX_DEPTH {
                 return Err(invalid("too_large", "the operation makes the document too large or too deep"));
             }
+            Ok(bytes)
         }
-        PatchOperation::Remove(_) | PatchOperation::Test(_) => {}
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => Ok(0),
     }
-    Ok(())
 }
 
 /// The JSON Patch that makes `before` into `after`.

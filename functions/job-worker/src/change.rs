@@ -16,16 +16,18 @@ use agent_management::usecase::delete::{bury_live, refuse_guarded};
 use agent_management::usecase::insert::{Inserted, insert};
 use agent_management::usecase::library::Library;
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::revert::Source;
 
-/// How many entries of a problem's `errors` are kept.
+/// How many entries of a problem's `errors` are kept, and how many bytes each may have.
 const ERRORS_MAX: usize = 10;
+const ERROR_MAX_BYTES: usize = 1_024;
 
 /// What is done with a chunk's agents, and for whom.
 pub struct Work<'a> {
     pub library: &'a Library,
-    pub caller: &'a Caller,
+    pub caller: Caller,
     pub spec: &'a Spec,
     /// What is taken back, of a job that does.
     pub source: &'a Source,
@@ -90,7 +92,7 @@ impl Work<'_> {
             Wanted::After(after) => Act::Write { stored, after },
             Wanted::Deleted | Wanted::Nothing => Act::Delete { stored },
         };
-        Ok((Decision::Move { from, undo }, Some(act)))
+        Ok((Decision::Move { from, undo, id: None }, Some(act)))
     }
 
     /// An agent that is to have this content.
@@ -103,7 +105,7 @@ impl Work<'_> {
             return self.decided(stored, Wanted::Nothing);
         };
         let after = agent.with_content(content, &self.caller.user, self.now);
-        let after = admitted(&self.library.base, self.caller, after)?;
+        let after = admitted(&self.library.base, &self.caller, after)?;
         self.decided(stored, Wanted::After(Box::new(after)))
     }
 
@@ -116,7 +118,7 @@ impl Work<'_> {
                 let Some(content) = patched(agent, &read_patch(patch)?)? else {
                     return Ok(Wanted::Nothing);
                 };
-                admitted(base, self.caller, agent.with_content(content, user, self.now))?
+                admitted(base, &self.caller, agent.with_content(content, user, self.now))?
             }
             What::Archive => match archived(agent, user, self.now) {
                 None => return Ok(Wanted::Nothing),
@@ -140,14 +142,14 @@ impl Work<'_> {
                     return Ok(Wanted::Nothing);
                 }
                 let after = agent.with_content(upgraded.content, user, self.now);
-                admitted(base, self.caller, Agent { template: Some(upgraded.link), ..after })?
+                admitted(base, &self.caller, Agent { template: Some(upgraded.link), ..after })?
             }
             What::Revert => {
                 let after = self.source.taken_back(agent, user, self.now)?;
                 if after.content == agent.content {
                     told(base, after)
                 } else {
-                    admitted(base, self.caller, after)?
+                    admitted(base, &self.caller, after)?
                 }
             }
             What::Import { .. } | What::RebuildIndex => {
@@ -165,7 +167,7 @@ impl Work<'_> {
     pub async fn act(&self, act: Act, operation: Operation) -> Result<Option<u64>> {
         let (base, tenant) = (&self.library.base, &self.caller.tenant);
         match act {
-            Act::Make { agent, creation } => match insert(base, self.caller, *agent, creation).await? {
+            Act::Make { agent, creation } => match insert(base, &self.caller, *agent, creation).await? {
                 Inserted::Created(agent) | Inserted::Replayed(agent) => Ok(Some(agent.rev)),
                 Inserted::Taken => Ok(None),
             },
@@ -173,8 +175,9 @@ impl Work<'_> {
                 let precondition = Precondition::Revs(vec![stored.agent.rev]);
                 let attempt = Attempt { number: 0, operation, precondition: &precondition };
                 let mut entitlements = self.caller.entitlements.clone();
-                let written = write(base, self.caller, &stored, &after, attempt, &mut entitlements).await?;
-                Ok(written.map(|_| after.rev))
+                let written = write(base, &self.caller, &stored, &after, attempt, &mut entitlements).await?;
+                // One that has gone on since says nothing of where this change led to.
+                Ok(written.filter(|now| now.rev == after.rev).map(|now| now.rev))
             }
             Act::Delete { stored } => {
                 let user = &self.caller.user;
@@ -218,7 +221,17 @@ pub fn failed(error: Error) -> Result<Item> {
         }
     };
     let answer = Answer::from(error);
-    let errors = answer.errors.iter().take(ERRORS_MAX).filter_map(|one| serde_json::to_value(one).ok());
+    let errors = answer.errors.iter().take(ERRORS_MAX).filter_map(|one| {
+        let whole = serde_json::to_value(one).ok()?;
+        let is_short = whole.to_string().len() <= ERROR_MAX_BYTES;
+        // What is left of a long one is where and what, without its fix.
+        let pointer: String = one.pointer.chars().take(ERROR_MAX_BYTES / 4).collect();
+        Some(if is_short {
+            whole
+        } else {
+            json!({"pointer": pointer, "code": one.code, "detail": one.detail})
+        })
+    });
     let problem = Problem { errors: errors.collect(), ..Problem::new(answer.code.as_str(), answer.detail) };
     Ok(Item::failed(outcome, problem))
 }

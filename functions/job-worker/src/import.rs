@@ -69,7 +69,7 @@ impl Work<'_> {
         let key = format!("{} {} {index}", job.id, record.made());
         let said = record.document.to_string();
         let request = Request { route: "job", idempotency_key: Some(&key), said: &said };
-        Creation::new(&self.caller.user, &request, self.now)
+        Creation::new(&self.caller.user, &request, self.now).of_job()
     }
 
     /// What is done with a record.
@@ -129,7 +129,7 @@ impl Work<'_> {
 
     fn made(&self, id: AgentId, new: NewAgent, creation: Creation) -> Result<(Decision, Option<Act>)> {
         let agent = Agent::create(id.clone(), new, self.caller.user.clone(), self.now);
-        let agent = admitted(&self.library.base, self.caller, agent)?;
+        let agent = admitted(&self.library.base, &self.caller, agent)?;
         if self.spec.dry_run {
             let item = Item { made: Some(id.to_string()), ..Item::new(Outcome::Changed) };
             return Ok((Decision::verdict(item), None));

@@ -10,6 +10,7 @@ mod plan;
 mod rebuild;
 mod revert;
 mod run;
+mod running;
 
 use std::sync::Arc;
 
@@ -23,10 +24,14 @@ use agent_management::job::{Job, Next, RECEPTIONS_MAX, Spec};
 use agent_management::queue::Queue;
 use agent_management::usecase::library::Library;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::memory::Memory;
+
+/// How many messages of a batch are served at once.
+const STEPS_AT_ONCE: usize = 2;
 
 /// The function with what it depends on, and what it remembers between invocations.
 #[derive(Debug, Clone)]
@@ -55,14 +60,20 @@ impl JobWorker {
     /// For an event that is no batch.
     pub async fn handle(&self, event: Value) -> Result<Value, lambda_runtime::Error> {
         let batch = SqsEvent::deserialize(event)?;
-        let steps = batch.records.iter().map(|message| async move { (message, self.step(message).await) });
+        let steps = batch.records.into_iter().map(|message| async move {
+            let outcome = self.step(&message).await;
+            (message.message_id.unwrap_or_default(), outcome)
+        });
+        // Each may hold a hundred of the largest agents.
+        let steps = futures_util::stream::iter(steps).buffer_unordered(STEPS_AT_ONCE);
+        let outcomes: Vec<(String, Result<()>)> = steps.collect().await;
         let mut response = SqsBatchResponse::default();
-        for (message, outcome) in futures_util::future::join_all(steps).await {
+        for (message_id, outcome) in outcomes {
             let Err(error) = outcome else { continue };
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, cause, "a step of a job failed");
             let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message.message_id.clone().unwrap_or_default();
+            failure.item_identifier = message_id;
             response.batch_item_failures.push(failure);
         }
         Ok(serde_json::to_value(response)?)
@@ -76,13 +87,9 @@ impl JobWorker {
         let receptions = message.attributes.get("ApproximateReceiveCount");
         let receptions = receptions.and_then(|count| count.parse().ok()).unwrap_or(1);
         let done = match said.step {
-            Step::Plan => match self.plan(of).await {
-                // It will not come again, and a job always ends.
-                Err(Error::Internal(_) | Error::Unavailable(_)) if receptions >= RECEPTIONS_MAX => {
-                    self.give_up_planning(of).await
-                }
-                planned => planned,
-            },
+            // It will not come again, and a job always ends.
+            Step::Plan if receptions >= RECEPTIONS_MAX => self.give_up_planning(of).await,
+            Step::Plan => self.plan(of).await,
             Step::Run { plan, chunk } => self.run(of, &plan, chunk, receptions).await,
         };
         match done {

@@ -88,12 +88,14 @@ impl JobWorker {
             };
             planning.after.clone_from(&page.next);
             let is_last = page.next.is_none();
-            self.cut(of, &job, &spec, &mut planning, page).await?;
-            let total = planning.total + planning.rest.len() as u64;
+            // Before anything is written of what is too much.
+            let own: usize = page.chunks.iter().map(|(items, _)| items.len()).sum();
+            let total = planning.total + (planning.rest.len() + page.ids.len() + own) as u64;
             if let Some(max) = max.filter(|max| total > *max) {
                 let detail = format!("The job has more items than the tier's {max}.");
                 return self.refuse(of, job, Problem::new("entitlement_exceeded", detail)).await;
             }
+            self.cut(of, &job, &spec, &mut planning, page).await?;
             if planning.chunks > CHUNKS_MAX {
                 let detail = format!("The job has more than {CHUNKS_MAX} chunks; make its waves larger.");
                 return self.refuse(of, job, Problem::new("too_many_chunks", detail)).await;
@@ -120,7 +122,7 @@ impl JobWorker {
         let mut put = |items: Items, of: Option<u32>, planning: &mut Planning| {
             planning.chunks += 1;
             planning.total += items.len() as u64;
-            chunks.push(Chunk { number: planning.chunks, items, of, outcomes: None });
+            chunks.push(Chunk { number: planning.chunks, items, of, outcomes: None, findings: Vec::new() });
         };
         let mut rest = std::mem::take(&mut planning.rest);
         rest.extend(page.ids);
@@ -148,7 +150,7 @@ impl JobWorker {
         let total = items.iter().map(|items| items.len() as u64).sum();
         let chunks: Vec<Chunk> = (1..)
             .zip(items)
-            .map(|(number, items)| Chunk { number, items, of: None, outcomes: None })
+            .map(|(number, items)| Chunk { number, items, of: None, outcomes: None, findings: Vec::new() })
             .collect();
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         store::put_chunks(&self.library.base.store, of.tenant, &job, &name, &chunks).await?;

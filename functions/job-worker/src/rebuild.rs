@@ -19,7 +19,7 @@ const LISTED: u32 = 500;
 const TERMS: usize = 20;
 
 /// What was found by name.
-pub type Findings = Vec<(&'static str, u64)>;
+pub type Findings = Vec<(String, u64)>;
 
 impl JobWorker {
     /// The chunks of a rebuilding: agents first, and how many chunks that is, then terms.
@@ -72,9 +72,10 @@ impl JobWorker {
         };
         let mut findings: Findings = Vec::new();
         for (name, count) in wrong.iter().flat_map(|wrong| wrong.counts()) {
-            match findings.iter_mut().find(|(known, _)| *known == name) {
+            match findings.iter_mut().find(|(known, _)| known == name) {
                 Some((_, sum)) => *sum += count,
-                None => findings.push((name, count)),
+                None if count > 0 => findings.push((name.to_owned(), count)),
+                None => {}
             }
         }
         let became =

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use super::keys::Key;
 use super::transact::{self, Outcome, Patience, is_conflict};
 use super::{Item, Store, built, change, number};
-use crate::creation::Creation;
+use crate::creation::{Creation, OF_JOB};
 use crate::error::{Error, Result};
 use crate::id::{JobId, digest};
 
@@ -29,9 +29,6 @@ const OPERATION_BYTES: usize = 8;
 /// One write, told apart from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation([u8; OPERATION_BYTES]);
-
-/// The bit that tells the operations of jobs from all others.
-const OF_JOB: u8 = 0x80;
 
 impl Operation {
     /// A new one for each write that a handler decides on; the SDK's retries send it again.
@@ -104,11 +101,14 @@ impl Memory {
 
     /// What a stream's image of a head remembers of operations.
     pub(crate) fn of_image(image: &serde_dynamo::Item) -> Self {
-        let operations = match image.get(OPERATIONS) {
-            Some(serde_dynamo::AttributeValue::B(bytes)) => Operations(bytes.clone()),
-            Some(_) | None => Operations::default(),
+        let bytes = |name: &str| match image.get(name) {
+            Some(serde_dynamo::AttributeValue::B(bytes)) => Some(bytes.as_slice()),
+            Some(_) | None => None,
         };
-        Self { creation: None, operations }
+        Self {
+            creation: bytes(CREATION).and_then(Creation::from_bytes),
+            operations: Operations(bytes(OPERATIONS).unwrap_or_default().to_vec()),
+        }
     }
 
     pub fn contains(&self, operation: Operation) -> bool {
@@ -118,7 +118,10 @@ impl Memory {
     /// Whether a job made the last change.
     pub fn was_job(&self) -> bool {
         let last = self.operations.0.rchunks_exact(OPERATION_BYTES).next();
-        last.and_then(|bytes| bytes.try_into().ok()).is_some_and(|bytes| Operation(bytes).is_of_job())
+        match last.and_then(|bytes| bytes.try_into().ok()) {
+            Some(bytes) => Operation(bytes).is_of_job(),
+            None => self.creation.is_some_and(Creation::is_of_job),
+        }
     }
 
     /// `item`, remembering these and `operation`.

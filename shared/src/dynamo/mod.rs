@@ -62,9 +62,13 @@ impl Store {
         let mut request = Some(request);
         while let Some(wanted) = request.take() {
             let output = self.client.batch_get_item().request_items(&self.table, wanted).send().await?;
+            let before = found.len();
             found.extend(output.responses.unwrap_or_default().into_values().flatten());
             request = output.unprocessed_keys.and_then(|mut left| left.remove(&self.table));
-            if request.is_some() {
+            if found.len() > before {
+                // An answer has 16 MB at most: the rest is no contention.
+                patience = Patience::begin();
+            } else if request.is_some() {
                 patience.wait().await?;
             }
         }

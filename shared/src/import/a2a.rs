@@ -2,7 +2,8 @@
 //! one a line. A card says what an agent offers and where, not what it is made of: it becomes a description,
 //! and the model is the default one.
 
-use super::fidelity::{Place, holds_secret};
+use super::fidelity::Place;
+use super::secrets::holds_secret;
 use super::{Draft, PAIR_TEXT_MAX, Reader, unlike};
 use crate::error::Result;
 

@@ -1,13 +1,14 @@
 //! What became of a file: each of its leaves is mapped, defaulted or dropped, exactly once, and what an
 //! agent has beyond them is told as added. The [`Tracker`] keeps it so whatever the reader of a format does,
-//! and knows no format. It also says what looks like a secret, which no agent is given.
+//! and knows no format.
 
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::secrets::is_secret_name;
 use crate::violation::pointer_segment;
 
 /// Why a secret is dropped.
@@ -259,142 +260,5 @@ impl Tracker {
             }
         }
         fidelity
-    }
-}
-
-/// Whether what has this name looks like a secret. What is one goes before what only looks like one stays.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["secret", "secrets", "auth", "bearer", "cookie", "cookies", "env", "jwt", "pwd"];
-    const JOINED: [&str; 11] = [
-        "accesskey",
-        "apikey",
-        "authorization",
-        "clientsecret",
-        "connectionstring",
-        "credential",
-        "environmentvariables",
-        "passphrase",
-        "passwd",
-        "password",
-        "privatekey",
-    ];
-    /// What keys and tokens are called that are no secrets.
-    const HARMLESS: [&str; 14] = [
-        "bos",
-        "cache",
-        "end",
-        "eos",
-        "foreign",
-        "max",
-        "min",
-        "num",
-        "partition",
-        "primary",
-        "public",
-        "sort",
-        "stop",
-        "termination",
-    ];
-    const OF_TOKENS: [&str; 6] = ["access", "api", "auth", "bot", "refresh", "session"];
-    let words = words(name);
-    let Some((last, before)) = words.split_last() else { return false };
-    let joined = words.concat();
-    let before_last = before.last().map_or("", String::as_str);
-    let is_harmless = before.first().is_some_and(|word| HARMLESS.contains(&word.as_str()));
-    let ends_like_one = match last.as_str() {
-        "header" | "headers" => true,
-        "key" | "keys" => !before.is_empty() && !is_harmless,
-        "tokens" => OF_TOKENS.contains(&before_last),
-        _ => joined.ends_with("token") && !is_harmless,
-    };
-    ends_like_one
-        || words.iter().any(|word| WORDS.contains(&word.as_str()))
-        || JOINED.iter().any(|part| joined.contains(part))
-}
-
-/// The words of a name such as `apiKey` or `API_KEY`, in lower case.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for character in name.chars() {
-        if !character.is_alphanumeric() || (was_lower && character.is_uppercase()) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| character.is_alphanumeric()) {
-            word.extend(character.to_lowercase());
-        }
-        was_lower = character.is_lowercase() || character.is_numeric();
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// Whether a text holds a secret whatever it is called: a URL with a user or a key in it, or a known kind of
-/// key.
-pub(super) fn holds_secret(text: &str) -> bool {
-    const STARTS: [&str; 8] =
-        ["Basic ", "Bearer ", "ghp_", "github_pat_", "sk-", "xoxb-", "xoxp-", "-----BEGIN "];
-    const KEY_MIN_BYTES: usize = 20;
-    let mut authorities =
-        text.split("://").skip(1).filter_map(|rest| rest.split(['/', '?', '#', ' ']).next());
-    let mut parameters = text.split(['?', '&', '#']).skip(1).filter_map(|pair| pair.split_once('='));
-    authorities.any(|authority| authority.contains('@'))
-        || parameters.any(|(name, _)| is_secret_name(name))
-        || (text.len() >= KEY_MIN_BYTES && STARTS.iter().any(|start| text.starts_with(start)))
-}
-
-/// Where in a schema something is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Within {
-    /// Its members are the names of properties.
-    names: bool,
-    /// It describes a property that is a secret.
-    secret: bool,
-}
-
-/// A tree without what looks like a secret, and what became of the leaves that stay. A schema keeps its
-/// properties whatever they are called, but says no value of one that is a secret.
-pub(super) fn without_secrets(
-    from: &Place<'_>,
-    to: &str,
-    within: Within,
-    taken: &mut Vec<(String, String)>,
-) -> Option<Value> {
-    const NAMES: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
-    const VALUES: [&str; 5] = ["default", "examples", "example", "const", "enum"];
-    if from.is_leaf() {
-        taken.push((from.pointer.clone(), to.to_owned()));
-        return Some(from.value.clone());
-    }
-    let mut items = Vec::new();
-    for item in from.items() {
-        let inner = Within { names: false, ..within };
-        items.extend(without_secrets(&item, &format!("{to}/{}", items.len()), inner, taken));
-    }
-    let mut members = Map::new();
-    for (name, member) in from.members() {
-        let is_secret = is_secret_name(name);
-        let is_left_out = if within.names {
-            is_secret && !member.value.is_object()
-        } else {
-            is_secret || (within.secret && VALUES.contains(&name))
-        };
-        if is_left_out {
-            continue;
-        }
-        let inner = Within {
-            names: !within.names && NAMES.contains(&name),
-            secret: within.secret || (within.names && is_secret),
-        };
-        let to = format!("{to}/{}", pointer_segment(name));
-        if let Some(value) = without_secrets(&member, &to, inner, taken) {
-            members.insert(name.to_owned(), value);
-        }
-    }
-    match from.value {
-        Value::Array(_) if !items.is_empty() => Some(Value::Array(items)),
-        Value::Object(_) if !members.is_empty() => Some(Value::Object(members)),
-        _ => None,
     }
 }

@@ -4,7 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::fidelity::{Place, SECRET, is_secret_name};
+use super::fidelity::{Place, SECRET};
+use super::secrets::is_secret_name;
 use super::{Draft, Reader, unlike};
 use crate::error::Result;
 

@@ -8,6 +8,7 @@ mod langgraph;
 mod letta;
 mod native;
 mod openai;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,8 @@ use crate::json::parse;
 use crate::violation::{Violation, pointer_segment};
 
 pub use fidelity::{Added, Defaulted, Dropped, Fidelity, Mapped, leaves};
-use fidelity::{
-    Place, SECRET, Tracker, Within, holds_secret, is_secret_name, pointers_bytes, without_secrets,
-};
+use fidelity::{Place, SECRET, Tracker, pointers_bytes};
+use secrets::{Within, holds_secret, is_secret_name, without_secrets};
 
 /// The most agents of a file.
 const AGENTS_MAX: usize = 10_000;

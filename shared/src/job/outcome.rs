@@ -171,6 +171,9 @@ pub enum Decision {
         from: u64,
         #[serde(rename = "u", default, skip_serializing_if = "Undo::is_nothing")]
         undo: Undo,
+        /// The agent, where the item does not name it.
+        #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+        id: Option<AgentId>,
     },
     /// It is made.
     Make {
@@ -241,8 +244,8 @@ mod tests {
         let undo = Undo { patch: serde_json::json!([{"op": "remove", "path": "/tags"}]), ..Undo::default() };
         let failed = Item::failed(Outcome::Refused, Problem::new("entitlement_exceeded", "1 violation."));
         for decision in [
-            Decision::Move { from: 7, undo },
-            Decision::Move { from: 1, undo: Undo::default() },
+            Decision::Move { from: 7, undo, id: None },
+            Decision::Move { from: 1, undo: Undo::default(), id: None },
             Decision::verdict(Item::new(Outcome::Missing)),
             Decision::verdict(failed),
             Decision::Verdict { item: Item::changed(3), patch: Some(serde_json::json!([])) },

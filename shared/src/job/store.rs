@@ -247,7 +247,7 @@ pub struct Report {
     pub chunk: u32,
     pub counts: Counts,
     /// What it found, by name.
-    pub findings: Vec<(&'static str, u64)>,
+    pub findings: Vec<(String, u64)>,
     /// Where the chunk was stuck, how many items it has.
     pub unstuck: Option<u64>,
 }

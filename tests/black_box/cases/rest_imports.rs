@@ -160,7 +160,8 @@ async fn an_agent_comes_back_and_what_is_there_stays_or_gets_another_beside_it(c
     let there = client.create(&an_agent().keyed("desk").named("Desk").build()).await;
     let mut other = there.clone();
     other["name"] = json!("Reception");
-    let file = |on_conflict: &str| natives(&[other.clone()], &json!({"on_conflict": on_conflict}));
+    let file =
+        |on_conflict: &str| natives(std::slice::from_ref(&other), &json!({"on_conflict": on_conflict}));
     let (job, skipped) = run(context, &client, &file("skip")).await;
     assert_eq!((&job["skipped"], outcomes(&skipped)), (&json!(1), vec!["skipped"]));
     assert_eq!((&skipped[0]["id"], &skipped[0]["problem"]["code"]), (&there["id"], &json!("exists")));

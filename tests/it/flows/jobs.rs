@@ -4,7 +4,9 @@
 //!
 //! `JOB_SEEDS` says how many histories are tried, and `JOB_SEED` replays one.
 
+mod hostile;
 mod limits;
+mod rebuild;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

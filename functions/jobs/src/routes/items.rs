@@ -1,6 +1,7 @@
 //! `GET /v1/jobs/{job_id}/items`: a page over the job's chunks.
 
 use agent_management::error::{Error, Result};
+use agent_management::http::caller::Scope;
 use agent_management::http::{Call, Reply};
 use agent_management::id::{JobId, TenantId};
 use agent_management::job::store::{self, Chunk};
@@ -11,11 +12,14 @@ use crate::Jobs;
 
 /// How many chunks a page reads at most: one of rare outcomes may be short, even empty, and have a cursor.
 const CHUNKS_READ: i32 = 20;
+/// The most bytes of patches in a page: an answer has 6 MB at most.
+const PATCHES_MAX_BYTES: usize = 3 * 1024 * 1024;
 /// The distance between the first indexes of two chunks.
 const CHUNK_SPAN: u64 = 100;
 
 pub async fn items(jobs: &Jobs, call: &Call) -> Result<Reply> {
-    let tenant = &call.caller()?.tenant;
+    let caller = call.caller()?;
+    let tenant = &caller.tenant;
     let parameters = call.parameters(&["limit", "cursor", "outcome"])?;
     let limit = usize::try_from(parameters.limit()?).unwrap_or(usize::MAX);
     let wanted = wanted(parameters.get("outcome"))?;
@@ -24,7 +28,14 @@ pub async fn items(jobs: &Jobs, call: &Call) -> Result<Reply> {
     let binding = Binding::new(&[tenant.as_str(), "job items", id.as_str(), bound_to]);
     let from = parameters.get("cursor").map(|cursor| binding.decode_number(cursor)).transpose()?.unwrap_or(0);
     let job = store::get(&jobs.base.store, tenant, &id, call.now).await?;
-    let page = page(jobs, tenant, &job, &wanted, from, limit).await?;
+    let mut page = page(jobs, tenant, &job, &wanted, from, limit).await?;
+    if !caller.has(Scope::AgentsRead) {
+        // Both may hold what the agents say.
+        for item in &mut page.items {
+            item.patch = None;
+            item.problem.iter_mut().for_each(|problem| problem.errors.clear());
+        }
+    }
     let next_cursor = page.next_cursor.map(|next| binding.encode(&next));
     Reply::ok(&Page { items: page.items, next_cursor })
 }
@@ -57,7 +68,7 @@ async fn page(
     let chunks_read = if wanted.is_empty() { fill } else { CHUNKS_READ.max(fill) };
     let store = &jobs.base.store;
     let chunks = store::list_chunks(store, tenant, &job.id, &plan.name, first, chunks_read).await?;
-    let mut items = Vec::new();
+    let (mut items, mut patches_bytes) = (Vec::new(), 0);
     for chunk in &chunks {
         let mut patches = None;
         for (offset, (name, item)) in chunk.items.names().into_iter().zip(became(job, chunk)).enumerate() {
@@ -76,6 +87,11 @@ async fn page(
                 Some(Decision::Verdict { patch, .. }) => patch.clone(),
                 Some(Decision::Move { .. } | Decision::Make { .. }) | None => None,
             });
+            let bytes = patch.as_ref().map_or(0, |patch| patch.to_string().len());
+            if !items.is_empty() && patches_bytes + bytes > PATCHES_MAX_BYTES {
+                return Ok(Page { items, next_cursor: Some(index.to_string()) });
+            }
+            patches_bytes += bytes;
             items.push(ItemView::new(index, name, item, patch));
         }
     }

@@ -64,6 +64,8 @@ pub struct Chunk {
     pub of: Option<u32>,
     /// In the order of the items, once it has come to its end.
     pub outcomes: Option<Vec<Became>>,
+    /// What it found beside them, by name.
+    pub findings: Vec<(String, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +87,9 @@ struct ChunkItem {
     /// JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcomes: Option<String>,
+    /// JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    findings: Option<String>,
     ttl: i64,
 }
 
@@ -105,6 +110,11 @@ fn item(tenant: &TenantId, job: &Job, plan: &str, chunk: &Chunk) -> Result<Item>
         records,
         of: chunk.of,
         outcomes: chunk.outcomes.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
+        findings: if chunk.findings.is_empty() {
+            None
+        } else {
+            Some(serde_json::to_string(&chunk.findings).map_err(json)?)
+        },
         ttl: job.created.at.as_second() + KEPT_S,
     })?;
     if let Items::Agents(ids) = &chunk.items {
@@ -137,7 +147,9 @@ fn parse(mut item: Item) -> Result<Chunk> {
     if outcomes.as_ref().is_some_and(|outcomes| outcomes.len() != items.len()) {
         return Err(unreadable());
     }
-    Ok(Chunk { number: row.number, items, of: row.of, outcomes })
+    let findings = row.findings.map(|json| serde_json::from_str(&json)).transpose();
+    let findings = findings.map_err(|_| unreadable())?.unwrap_or_default();
+    Ok(Chunk { number: row.number, items, of: row.of, outcomes, findings })
 }
 
 /// Writes the chunks of a plan that nobody goes by yet.
@@ -212,7 +224,7 @@ pub async fn list_chunks(
     output.items.unwrap_or_default().into_iter().map(parse).collect()
 }
 
-/// Writes what became of a chunk's items, once. What stands there then: the first that was written.
+/// Writes a chunk with what became of its items, once. What stands there then: the first that was written.
 ///
 /// # Errors
 /// As the database's.
@@ -221,10 +233,8 @@ pub async fn put_outcomes(
     tenant: &TenantId,
     job: &Job,
     plan: &str,
-    chunk: &Chunk,
-    outcomes: Vec<Became>,
-) -> Result<Vec<Became>> {
-    let ended = Chunk { outcomes: Some(outcomes), ..chunk.clone() };
+    ended: Chunk,
+) -> Result<Chunk> {
     let put = store
         .client
         .put_item()
@@ -235,9 +245,9 @@ pub async fn put_outcomes(
         .send()
         .await;
     match put {
-        Ok(_) => Ok(ended.outcomes.unwrap_or_default()),
+        Ok(_) => Ok(ended),
         Err(error) => match refused_put(&error) {
-            Some(there) => parse(there)?.outcomes.ok_or_else(|| Error::internal("a chunk has no outcomes")),
+            Some(there) => parse(there),
             None => Err(error.into()),
         },
     }

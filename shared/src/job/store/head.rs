@@ -12,10 +12,13 @@ use crate::creation::Creation;
 use crate::dynamo::{Item, Store, built, from_item, keys, number, text, to_item};
 use crate::error::{Error, Result};
 use crate::id::{JobId, TenantId, UserId};
+use crate::json::BODY_MAX_BYTES;
 use crate::page::Page;
 
 pub(super) const ENTITY: &str = "job";
 const SPEC: &str = "job_spec";
+/// The most bytes of a specification: an item has 400 KB.
+const SPEC_MAX_BYTES: usize = 395 * 1024;
 const CREATION: &str = "creation";
 /// What counters of findings begin with.
 pub(super) const FOUND: &str = "f_";
@@ -164,6 +167,10 @@ pub(super) fn item(tenant: &TenantId, job: &Job, creation: Creation) -> Result<I
 pub(super) fn spec_item(tenant: &TenantId, job: &Job, spec: &Spec) -> Result<Item> {
     let key = keys::job_spec(tenant, &job.id);
     let spec = serde_json::to_string(spec).map_err(|_| Error::internal("a specification is no JSON"))?;
+    // Numbers may be longer than they were sent.
+    if spec.len() > SPEC_MAX_BYTES {
+        return Err(Error::TooLarge { limit_bytes: BODY_MAX_BYTES });
+    }
     let ttl = job.created.at.as_second() + KEPT_S;
     to_item(&SpecItem { pk: key.pk, sk: key.sk, entity: SPEC.to_owned(), spec, ttl })
 }

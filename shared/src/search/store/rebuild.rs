@@ -69,7 +69,8 @@ pub struct Cards {
 pub async fn list_cards(store: &Store, tenant: &TenantId, after: Option<&str>) -> Result<Cards> {
     let sort = Sort { by: SortBy::Updated, is_descending: false };
     let places = all(store, tenant, sort, after, LISTED).await?;
-    let ids: Vec<AgentId> = places.all.iter().filter_map(|place| placed(place)).collect();
+    let ids: BTreeSet<AgentId> = places.all.iter().filter_map(|place| placed(place)).collect();
+    let ids: Vec<AgentId> = ids.into_iter().collect();
     let named = cards(store, tenant, &ids).await?;
     let terms = named.into_iter().flat_map(|card| card.terms).map(|term| swept(&term)).collect();
     Ok(Cards { ids, terms, next: places.end })

@@ -81,6 +81,30 @@ async fn a_poison_chunk_ends_among_the_dead_letters_and_can_be_redriven() {
     check_counts(&app, &job).await;
 }
 
+#[tokio::test]
+async fn a_chunk_whose_decisions_are_spoilt_does_not_keep_the_job_from_its_end() {
+    let (app, ids) = with_agents(&["a"]).await;
+    let said = json!({"kind": "update_agents", "selector": {"ids": ids}, "patch": {"tags": ["x"]}});
+    let id = app.client().post("/v1/jobs", &said).send().await.expect(202).text("/id");
+    stream(&app).await;
+    app.host.jobs.turn().await.expect("the queue can be read");
+    let partition = format!("T#acme#J#{id}");
+    let chunk = app.sort_keys(&partition, "C#")[0].replace("C#", "D#");
+    put(
+        &app,
+        &json!({
+            "PK": {"S": partition}, "SK": {"S": format!("{chunk}#0")}, "entity": {"S": "job_decisions"},
+            "round": {"N": "0"}, "decided": {"S": "{"}, "ttl": {"N": "9999999999"},
+        }),
+    );
+    for _ in 0..8 {
+        app.settle().await;
+        app.advance(Duration::from_secs(361));
+    }
+    let job = the_job(&app, &id).await;
+    assert_eq!((&job["state"], &job["outcomes"]["stuck"]), (&json!("failed"), &json!(1)), "{job}");
+}
+
 fn put(app: &App, item: &Value) {
     let request = json!({"TableName": TABLE_NAME, "Item": item});
     let (status, answer) = app.host.engine.call("PutItem", &request.to_string());
