@@ -18,7 +18,7 @@ os.environ |= {
 }
 
 from ministack import app  # noqa: E402
-from ministack.core import lambda_runtime  # noqa: E402
+from ministack.core import iam_actions, lambda_runtime  # noqa: E402
 
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
@@ -26,5 +26,16 @@ drain = lambda_runtime.Worker._drain_stderr_bounded
 parameters = inspect.signature(drain).parameters
 assert parameters["first_line_wait"].default == 0.050, "another release: look at it again"
 drain.__defaults__ = (0.002, 0.001, 0.250)
+
+extract = iam_actions.extract_iam_action
+
+
+def as_aws_has_it(service, *request):
+    """SQS admits a batch by the action of a single message; the stand-in asks for one of the batch's own."""
+    action = extract(service, *request)
+    return action.removesuffix("Batch") if service == "sqs" and action else action
+
+
+iam_actions.extract_iam_action = as_aws_has_it
 
 app.main()

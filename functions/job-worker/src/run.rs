@@ -113,7 +113,7 @@ impl JobWorker {
         let source = self.source(of, &spec, chunk).await?;
         let work = Work { library: &self.library, caller, spec: &spec, source: &source, now };
         let mut running = Running { worker: self, of, job, chunk, ids, read, work };
-        Box::pin(running.to_the_end(decided)).await
+        Box::pin(running.run(decided)).await
     }
 }
 

@@ -89,7 +89,7 @@ impl Running<'_> {
     ///
     /// # Errors
     /// [`Error::Unavailable`], after which it may be run again.
-    pub async fn to_the_end(&mut self, mut decided: Option<Decisions>) -> Result<Vec<Item>> {
+    pub async fn run(&mut self, mut decided: Option<Decisions>) -> Result<Vec<Item>> {
         let table = &self.worker.library.base.store;
         // Effects that are known for good.
         let mut landed: HashMap<usize, u64> = HashMap::new();

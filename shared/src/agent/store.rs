@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{Agent, Creation, Head, Stamp, Tombstone};
 use crate::dynamo::head::{self as heads, Inserted, Move, Moved};
-use crate::dynamo::{Item, Store, built, keys};
+use crate::dynamo::{BATCH_GET_MAX, Item, Store, built, keys};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, TenantId, UserId};
 use crate::tenant::{self, Counted, Tenant};
@@ -20,9 +20,6 @@ use crate::tenant::{self, Counted, Tenant};
 pub use crate::dynamo::head::{Memory, Operation};
 pub use crate::tenant::Assumed;
 pub use list::{Order, candidates, list};
-
-/// DynamoDB's bound on a BatchGetItem.
-const BATCH_GET_MAX: usize = 100;
 
 /// What became of an insertion.
 #[derive(Debug)]

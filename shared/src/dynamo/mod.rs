@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 
 use self::transact::Patience;
 
+/// DynamoDB's bound on a BatchGetItem.
+pub(crate) const BATCH_GET_MAX: usize = 100;
 /// DynamoDB's bound on a BatchWriteItem.
 const BATCH_WRITE_MAX: usize = 25;
 

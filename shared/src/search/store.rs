@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Card, Dependent, Kind, Row, Sort, SortBy, Term, placed};
 use crate::agent::Summary;
 use crate::agent::config::ModelRef;
-use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
+use crate::dynamo::{BATCH_GET_MAX, Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, AgentKey, TemplateId, TenantId};
 use crate::page::Page;
@@ -27,9 +27,6 @@ const ROW: &str = "row";
 const GONE: &str = "gone";
 /// How long a tombstone is kept, in seconds: past every delivery of an older change that may still come.
 const TOMBSTONE_AGE_S: i64 = 48 * 3_600;
-/// DynamoDB's bound on a BatchGetItem.
-const BATCH_GET_MAX: usize = 100;
-
 #[derive(Debug, Serialize, Deserialize)]
 struct CardItem {
     #[serde(rename = "PK")]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
-use crate::dynamo::{Item, Store, built, from_item, keys, text, to_item};
+use crate::dynamo::{BATCH_GET_MAX, Item, Store, built, from_item, keys, text, to_item};
 use crate::error::{Error, Result};
 use crate::event::{AuditEntry, AuditValue, Change, EventId, EventType, audit_values};
 use crate::id::{AgentId, TenantId};
@@ -16,9 +16,6 @@ use crate::page::Page;
 
 /// How long a row is kept, in seconds: a year.
 const ROW_AGE_S: i64 = 365 * 24 * 3_600;
-/// DynamoDB's bound on a BatchGetItem.
-pub const BATCH_GET_MAX: usize = 100;
-
 const ENTITY: &str = "audit";
 
 #[derive(Debug, Serialize, Deserialize)]

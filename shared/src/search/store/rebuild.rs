@@ -12,13 +12,11 @@ use jiff::Timestamp;
 
 use super::{CARD, Card, GONE, ROW, all, card_item, cards, parse_card, row_item, tombstone};
 use crate::agent::store::{Found, get_heads};
-use crate::dynamo::{Item, Store, built, is_refused_put, keys, number, text};
+use crate::dynamo::{BATCH_GET_MAX, Item, Store, built, is_refused_put, keys, number, text};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, TenantId};
 use crate::search::{Kind, PREFIX_MIN, Row, Sort, SortBy, Term, placed, rows};
 
-/// DynamoDB's bound on a BatchGetItem.
-const BATCH_GET_MAX: usize = 100;
 /// Cards that are listed at once.
 const LISTED: usize = 500;
 
