@@ -129,6 +129,13 @@ export function aliasesPanel({ attempt, reread, ask, onApprovals, onPublish }) {
     readVersions();
   }
 
+  /** Follows the agent while something else is shown, so that what was saved does not count as unsaved. */
+  function follow(newer) {
+    if (newer.id !== agent?.id) return;
+    agent = newer;
+    render();
+  }
+
   /** Forgets what was typed, as the reader has said. */
   function clear() {
     turn += 1;
@@ -175,5 +182,5 @@ export function aliasesPanel({ attempt, reread, ask, onApprovals, onPublish }) {
     const text = conversation.value;
     resolve(new URLSearchParams({ alias: probed.value, ...(text && { conversation: text }) }));
   });
-  return { show, clear, isDirty: () => [...cards.values()].some((card) => card.isDirty()) };
+  return { show, follow, clear, isDirty: () => [...cards.values()].some((card) => card.isDirty()) };
 }

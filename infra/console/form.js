@@ -129,6 +129,7 @@ export function agentEditor({ onAgent, onGone, onOpen, onAsked, onApprovals, onT
     if (name !== 'versions') versions.close();
     if (name === 'versions') versions.show(base);
     if (name === 'aliases') aliases.show(base);
+    else if (base) aliases.follow(base);
     if (name === 'template') drift.show(base);
     if (name === 'history') showHistory(base.id);
   }

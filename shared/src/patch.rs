@@ -231,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn many_operations_on_a_large_document_are_stopped_and_on_a_small_one_are_not() {
+        let all: Vec<_> =
+            (0..OPERATIONS_MAX).map(|turn| json!({"op": "replace", "path": "/a", "value": turn})).collect();
+        let document = |bytes: usize| json!({"a": 0, "large": "x".repeat(bytes)});
+        assert!(apply(json!(all), document(100_000)).is_ok());
+        let Err(Error::Invalid(violations)) = apply(json!(all), document(900_000)) else {
+            panic!("it applies")
+        };
+        assert_eq!(violations[0].code, "too_large");
+    }
+
+    #[test]
     fn a_patch_that_outgrows_what_it_changes_replaces_whole_members() {
         let many = |leaf: u8| json!({"same": 1, "gone": leaf, "list": vec![leaf; 50_000]});
         let (mut before, mut after) = (many(0), many(1));

@@ -105,13 +105,24 @@ impl Work<'_> {
         let Some(stored) = there else {
             return self.made(record.made().clone(), new, creation);
         };
+        let id = &stored.agent.id;
+        let exists = |outcome| {
+            let problem = Problem::new("exists", format!("It is there already, as {id}."));
+            let item = Item { made: Some(id.to_string()), ..Item::failed(outcome, problem) };
+            Ok((Decision::verdict(item), None))
+        };
         match on_conflict {
-            OnConflict::Fail => Err(Error::Conflict(format!("It is there already, as {}.", stored.agent.id))),
-            OnConflict::Skip => {
-                let problem = Problem::new("exists", format!("It is there already, as {}.", stored.agent.id));
-                Ok((Decision::verdict(Item::failed(Outcome::Skipped, problem)), None))
+            OnConflict::Fail => exists(Outcome::Conflict),
+            OnConflict::Skip => exists(Outcome::Skipped),
+            OnConflict::Overwrite => {
+                let (mut decision, act) = self.overwritten(stored, &new)?;
+                match &mut decision {
+                    Decision::Move { id: named, .. } => *named = Some(id.clone()),
+                    Decision::Verdict { item, .. } => item.made = Some(id.to_string()),
+                    Decision::Make { .. } => {}
+                }
+                Ok((decision, act))
             }
-            OnConflict::Overwrite => self.overwritten(stored, &new),
             OnConflict::Rename => {
                 let mut document = record.document.clone();
                 if let Some(members) = document.as_object_mut() {

@@ -170,6 +170,10 @@ impl JobWorker {
     /// Ends a job whose planning has failed as often as a step is tried.
     pub(crate) async fn give_up_planning(&self, of: Of<'_>) -> Result<()> {
         let job = store::get(&self.library.base.store, of.tenant, of.id, self.clock.now()).await?;
+        if let Some(plan) = job.plan.as_ref().filter(|_| !job.state.is_ended()) {
+            // It was planned; only its first messages could not be sent.
+            return self.release(of, &job, &plan.begin()).await;
+        }
         let detail = "Its items could not be found, however often that was tried; start it again.";
         self.refuse(of, job, Problem::new("planning_failed", detail)).await
     }

@@ -15,6 +15,7 @@ use agent_management::job::import::Record;
 use agent_management::job::store::{self, Chunk, Decisions, Items};
 use agent_management::job::{Decision, Item, Job, Outcome, Problem, Spec};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 
 use crate::change::{Act, Work};
 use crate::{JobWorker, Of};
@@ -106,7 +107,7 @@ impl Running<'_> {
             let (mut decisions, mut acts, is_new) = match decided.take() {
                 None => {
                     let (items, acts) = self.decide_all(heads, is_consistent).await?;
-                    (Decisions { round: 0, items }, acts, true)
+                    (Decisions { round: 0, decided_at: self.work.now, items }, acts, true)
                 }
                 Some(known) => self.decide_again(known, &heads, &mut landed, is_last).await?,
             };
@@ -205,7 +206,7 @@ impl Running<'_> {
         landed: &mut HashMap<usize, u64>,
         is_last: bool,
     ) -> Result<(Decisions, Vec<(usize, Act)>, bool)> {
-        let Decisions { round, mut items } = known;
+        let Decisions { round, decided_at, mut items } = known;
         let (mut acts, mut is_new) = (Vec::new(), false);
         for (index, decision) in items.iter_mut().enumerate() {
             if landed.contains_key(&index) {
@@ -232,11 +233,11 @@ impl Running<'_> {
             };
             let rev = head.map_or(0, rev_of);
             let has_moved = from.is_some_and(|from| rev != from);
-            let is_another = has_moved && head.is_some_and(|head| self.is_made_since(head));
+            let is_another = has_moved && head.is_some_and(|head| is_made_since(head, decided_at));
             let other = if is_another {
                 // What was decided about is gone; this one has its name.
                 Some((Decision::verdict(crate::change::failed(Error::NotFound("agent"))?), None))
-            } else if self.job.state.is_ended() || (has_moved && self.job.is_stopping()) {
+            } else if self.job.is_stopping() && (has_moved || self.job.state.is_ended()) {
                 // Whoever asked the job to end was told that this one is left alone.
                 Some((Decision::verdict(Item::new(Outcome::Skipped)), None))
             } else if from.is_some_and(|from| rev > from + REMEMBERED) {
@@ -260,12 +261,7 @@ impl Running<'_> {
                 is_new = true;
             }
         }
-        Ok((Decisions { round: round + u64::from(is_new), items }, acts, is_new))
-    }
-
-    /// Whether the agent was made since the job was started, under the name of one that was deleted.
-    fn is_made_since(&self, head: &Found) -> bool {
-        matches!(head, Found::Live(stored) if stored.agent.created.at > self.job.created.at)
+        Ok((Decisions { round: round + u64::from(is_new), decided_at, items }, acts, is_new))
     }
 
     /// The agents that an item may be, the likeliest first.
@@ -300,6 +296,11 @@ fn rev_of(head: &Found) -> u64 {
         Found::Deleted(tombstone, _) => tombstone.rev,
         Found::Unreadable => 0,
     }
+}
+
+/// Whether the agent was made since then, under the name of one that was deleted.
+fn is_made_since(head: &Found, decided_at: Timestamp) -> bool {
+    matches!(head, Found::Live(stored) if stored.agent.created.at > decided_at)
 }
 
 fn conflict(detail: &str) -> Item {

@@ -96,6 +96,15 @@ async fn what_is_there_fails_is_overwritten_made_beside_or_stays() {
     assert_eq!(overwritten["outcomes"]["changed"], 1, "{overwritten}");
     let after = client.get(&path).send().await.expect(200).json();
     assert_eq!((&after["name"], &after["rev"]), (&json!("Second"), &json!(2)));
+    // One without a key is found by its own id, and named by it.
+    let own = client.post("/v1/agents", &an_agent().named("Keyless").build()).send().await.expect(201);
+    let own = client.get(own.header("location").expect("a location")).send().await.expect(200).json();
+    for (on_conflict, outcome) in [("fail", "conflict"), ("skip", "skipped"), ("overwrite", "unchanged")] {
+        let said = json!({"format": "agent_management", "content": [own], "on_conflict": on_conflict});
+        let job = import(&app, &said).await;
+        let told = items(&app, job["id"].as_str().expect("an id"), "").await;
+        assert_eq!((&told[0]["id"], &told[0]["outcome"]), (&own["id"], &json!(outcome)), "{on_conflict}");
+    }
     let unchanged = import(&app, &said("overwrite")).await;
     assert_eq!(unchanged["outcomes"]["unchanged"], 1, "{unchanged}");
 }

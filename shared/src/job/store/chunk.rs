@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::import::Record;
@@ -258,6 +259,8 @@ pub async fn put_outcomes(
 pub struct Decisions {
     /// How often they were decided anew.
     pub round: u64,
+    /// When they were decided first.
+    pub decided_at: Timestamp,
     /// In the order of the items.
     pub items: Vec<Decision>,
 }
@@ -270,6 +273,9 @@ struct DecisionsItem {
     sk: String,
     entity: String,
     round: u64,
+    /// When they were decided first, in milliseconds since the epoch.
+    #[serde(default)]
+    at_ms: i64,
     /// JSON, or the beginning of it.
     decided: String,
     /// The names of the parts that have the rest.
@@ -305,7 +311,8 @@ pub async fn get_decisions(
         json.push_str(&part.decided);
     }
     let items = serde_json::from_str(&json).map_err(|_| unreadable())?;
-    Ok(Some(Decisions { round: row.round, items }))
+    let decided_at = Timestamp::from_millisecond(row.at_ms).map_err(|_| unreadable())?;
+    Ok(Some(Decisions { round: row.round, decided_at, items }))
 }
 
 /// Writes down what was decided, if nobody has decided in this round. False if somebody has. What is too large
@@ -329,7 +336,8 @@ pub async fn put_decisions(
         let key = keys::job_decisions(tenant, &job.id, plan, chunk, part);
         let ttl = job.created.at.as_second() + KEPT_S;
         let (round, entity) = (decisions.round, DECISIONS.to_owned());
-        to_item(&DecisionsItem { pk: key.pk, sk: key.sk, entity, round, decided, parts, ttl })
+        let at_ms = decisions.decided_at.as_millisecond();
+        to_item(&DecisionsItem { pk: key.pk, sk: key.sk, entity, round, at_ms, decided, parts, ttl })
     };
     let mut parts = Vec::new();
     for piece in pieces {

@@ -27,6 +27,22 @@ async fn what_is_wrong_a_hundred_times_over_is_told_in_what_an_item_can_hold() {
 }
 
 #[tokio::test]
+async fn a_page_of_large_patches_fits_an_answer_and_the_rest_follows() {
+    let names: Vec<String> = (0..30).map(|number| format!("Agent {number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (app, _) = with_agents(&names).await;
+    let patch = json!({"config": {"instructions": "x".repeat(150_000)}});
+    let said = json!({"kind": "update_agents", "selector": {"filter": {}}, "patch": patch, "dry_run": true});
+    let job = run(&app, &said).await.text("/id");
+    let page = app.client().get(&format!("/v1/jobs/{job}/items?limit=100")).send().await.expect(200);
+    assert!(page.json().to_string().len() < 4 * 1024 * 1024);
+    assert!(!page.json()["next_cursor"].is_null());
+    let all = items(&app, &job, "").await;
+    assert_eq!(all.len(), 30);
+    assert!(all.iter().all(|item| !item["patch"].is_null()));
+}
+
+#[tokio::test]
 async fn numbers_that_grow_when_they_are_kept_are_too_large_and_no_failure() {
     let (app, _) = with_agents(&["One"]).await;
     let body = format!(
