@@ -140,7 +140,7 @@ async fn assistants_of_openai_become_agents_once(context: &Context) {
     // Another one finds its agents there.
     let (_, found) = run(context, &client, &file).await;
     assert_eq!(outcomes(&found), ["conflict", "conflict"]);
-    assert_eq!(found[0]["problem"]["code"], "conflict");
+    assert_eq!(found[0]["problem"]["code"], "exists");
     let dry_run = assistants(&json!({"on_conflict": "overwrite", "dry_run": true}));
     client.merge(&path_of(&made), &json!({"name": "Mine"})).send().await.expect(200);
     let (_, told) = run(context, &client, &dry_run).await;
