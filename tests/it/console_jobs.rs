@@ -76,19 +76,29 @@ async fn a_visitor_changes_many_agents_watches_cancels_and_reverts() {
     assert_eq!(tags(&mut browser).await, json!([[], [], []]));
     browser.wait_for("document.querySelector('#f-tags').value === ''").await;
 
-    // A job that is cancelled skips the rest, which can be tried again.
+    // A job that is cancelled skips the rest, which can be tried again. Where the page comes too late, because the
+    // machine is busy, it is another one.
     create(&mut browser, "Crowd", CROWD).await;
     browser.fill("#search", "crowd").await;
-    browser.click("#new-job").await;
-    browser.wait_for("document.querySelector('#job-count').dataset.count === '40'").await;
-    browser.click("#job-dry").await;
-    browser.fill("#job-wave", "1").await;
-    cancel_at_once(&mut browser).await;
-    browser.click("#job-start").await;
-    browser.click("#job-start-yes").await;
-    let cancelled = opened_after(&mut browser, &reverted).await;
-    wait_for_event(&mut browser, "job.cancelled", &cancelled).await;
-    browser.wait_for("document.querySelector('#job[data-state=cancelled]')").await;
+    let mut before = reverted;
+    for attempt in 0.. {
+        assert!(attempt < 8, "none is cancelled in time");
+        browser.click("#new-job").await;
+        browser.wait_for("document.querySelector('#job-count').dataset.count === '40'").await;
+        browser.wait_for("document.querySelector('#job-dry').checked").await;
+        browser.click("#job-dry").await;
+        browser.fill("#job-wave", "1").await;
+        cancel_at_once(&mut browser).await;
+        browser.click("#job-start").await;
+        browser.click("#job-start-yes").await;
+        before = opened_after(&mut browser, &before).await;
+        let ended = "['cancelled', 'succeeded'].includes(document.querySelector('#job').dataset.state)";
+        browser.wait_for(ended).await;
+        if browser.run("document.querySelector('#job').dataset.state").await == "cancelled" {
+            break;
+        }
+    }
+    wait_for_event(&mut browser, "job.cancelled", &before).await;
     browser.wait_for("document.querySelector('#job-items [data-outcome=skipped]')").await;
     browser.wait_for("document.querySelector('#job-retry') && !document.querySelector('#job-cancel')").await;
 
@@ -98,7 +108,7 @@ async fn a_visitor_changes_many_agents_watches_cancels_and_reverts() {
     let overflow = "document.documentElement.scrollWidth <= 390";
     assert_eq!(browser.run(overflow).await, true, "nothing is wider than the window");
     browser.click("#panels [data-show=jobs]").await;
-    browser.wait_for("document.querySelectorAll('#jobs [data-job]').length === 4").await;
+    browser.wait_for("document.querySelectorAll('#jobs [data-job]').length >= 4").await;
     keep(&mut browser, "jobs-390").await;
     assert_eq!(browser.run(overflow).await, true, "nothing is wider than the window");
     browser.click("#new-job").await;
@@ -156,7 +166,7 @@ async fn cancel_at_once(browser: &mut Browser) {
         if (!button || document.querySelector('#job').dataset.state !== 'running') return;
         observer.disconnect();
         button.click();
-        document.querySelector('#job-yes').click();
+        document.querySelector('#job-yes')?.click();
     }).observe(document.querySelector('#job'), { attributes: true, childList: true, subtree: true })";
     browser.run(script).await;
 }

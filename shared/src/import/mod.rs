@@ -92,7 +92,7 @@ pub struct Reading {
 /// # Errors
 /// [`Error::Malformed`] or [`Error::TooLarge`] as [`parse`] has them, for the document or for a line;
 /// [`Error::Invalid`] for what has not the format's shape or would become too much, with a pointer into the
-/// file; [`Error::InvalidParameter`] for a default model that is none.
+/// file; and for a default model that is none, with a pointer into the request.
 pub fn read(format: Format, text: &str, default_model: Option<&str>) -> Result<Reading> {
     let default_model = default_model.map(default_model_of).transpose()?;
     let file = file(format, text)?;
@@ -146,8 +146,8 @@ fn default_model_of(text: &str) -> Result<(String, String)> {
             Ok((provider.to_owned(), id.to_owned()))
         }
         Some(_) | None => {
-            let detail = "must be a provider and a model's id, with a slash between them".to_owned();
-            Err(Error::InvalidParameter { name: "default_model", detail })
+            let detail = "must be a provider and a model's id, with a slash between them";
+            Err(Error::Invalid(vec![Violation::new("/default_model", "model_format", detail)]))
         }
     }
 }

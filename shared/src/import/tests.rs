@@ -179,7 +179,7 @@ fn a_model_is_found_or_defaulted() {
     };
     assert_eq!((violations[0].pointer.as_str(), violations[0].code), ("/config/model", "required"));
     for bad in ["", "claude", "/claude", "anthropic/"] {
-        assert!(matches!(read(format, text, Some(bad)), Err(Error::InvalidParameter { .. })), "{bad}");
+        assert!(matches!(read(format, text, Some(bad)), Err(Error::Invalid(_))), "{bad}");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::template::merge::Side;
 use crate::violation::Violation;
 
 /// The most ids that a selector names: what a body has room for.
-const IDS_MAX: u64 = 12_000;
+const IDS_MAX: u64 = 11_000;
 /// The smallest wave, and the greatest.
 const WAVE_MIN: u64 = 1;
 const WAVE_MAX: u64 = 100_000;
