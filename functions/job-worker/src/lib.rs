@@ -140,7 +140,7 @@ impl JobWorker {
             let (state, problem) = job.ending();
             let skipped =
                 job.total().saturating_sub(job.counts.done() + job.counts.failed() + job.stuck_items);
-            let ending = Ending { state, problem, skipped, result: None };
+            let ending = Ending { state, problem, skipped };
             match store::finish(&self.library.base.store, of.tenant, &job, ending, self.stamp(&job)).await? {
                 Written::Done(_) => return Ok(()),
                 // It was cancelled, or another has ended it.

@@ -126,7 +126,7 @@ impl JobWorker {
         };
         let mut rest = std::mem::take(&mut planning.rest);
         rest.extend(page.ids);
-        let mut rest = rest.into_iter().peekable();
+        let mut rest = rest.into_iter();
         loop {
             let chunk: Vec<AgentId> = rest.by_ref().take(size).collect();
             let is_full = chunk.len() == size;
@@ -182,8 +182,7 @@ impl JobWorker {
     async fn refuse(&self, of: Of<'_>, mut job: Job, problem: Problem) -> Result<()> {
         let store = &self.library.base.store;
         while !job.state.is_ended() && job.plan.is_none() {
-            let ending =
-                Ending { state: State::Failed, problem: Some(problem.clone()), skipped: 0, result: None };
+            let ending = Ending { state: State::Failed, problem: Some(problem.clone()), skipped: 0 };
             match store::finish(store, of.tenant, &job, ending, self.stamp(&job)).await? {
                 Written::Done(_) => break,
                 Written::Refused(now) => job = now,

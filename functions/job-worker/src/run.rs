@@ -37,29 +37,21 @@ impl JobWorker {
             Some(_) => None,
             None => store::get_decisions(table, of.tenant, of.id, plan, number).await?,
         };
-        let mut findings = chunk.findings.clone();
-        let outcomes = match chunk.outcomes.clone() {
-            Some(outcomes) => outcomes,
-            None if job.kind == Kind::RebuildIndex && job.is_stopping() => {
-                vec![Item::new(Outcome::Skipped); chunk.items.len()]
-            }
-            None if job.kind == Kind::RebuildIndex => {
-                let (outcomes, found) = self.mend(of, &chunk.items).await?;
-                findings = found;
-                outcomes
-            }
-            None => self.execute(of, &job, &chunk, decided).await?,
+        let ended = if chunk.outcomes.is_some() {
+            chunk
+        } else {
+            let (outcomes, findings) = match job.kind {
+                Kind::RebuildIndex if job.is_stopping() => {
+                    (vec![Item::new(Outcome::Skipped); chunk.items.len()], Vec::new())
+                }
+                Kind::RebuildIndex => self.mend(of, &chunk.items).await?,
+                _ => (self.execute(of, &job, &chunk, decided).await?, Vec::new()),
+            };
+            let ended = Chunk { outcomes: Some(bounded(outcomes)), findings, ..chunk };
+            store::put_outcomes(table, of.tenant, &job, plan, ended).await?
         };
-        let outcomes = match chunk.outcomes {
-            Some(_) => outcomes,
-            None => {
-                let ended = Chunk { outcomes: Some(bounded(outcomes)), findings, ..chunk.clone() };
-                let ended = store::put_outcomes(table, of.tenant, &job, plan, ended).await?;
-                findings = ended.findings;
-                ended.outcomes.unwrap_or_default()
-            }
-        };
-        let report = Report { chunk: number, counts: Counts::of(&outcomes), findings, unstuck };
+        let counts = Counts::of(ended.outcomes.as_deref().unwrap_or_default());
+        let report = Report { chunk: number, counts, findings: ended.findings, unstuck };
         let job = store::report(table, of.tenant, of.id, report, self.stamp(&job)).await?;
         self.go_on(of, job, number).await
     }

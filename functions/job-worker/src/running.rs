@@ -5,7 +5,7 @@
 //! An item is decided anew only when its head has moved on without the job's operation in it: then the earlier
 //! decision can't come true any more, because its write is conditional on the `rev` that it named.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use agent_management::agent::Creation;
 use agent_management::agent::store::{Found, Memory, Operation, get_heads};
@@ -163,28 +163,37 @@ impl Running<'_> {
         mut heads: HashMap<AgentId, Found>,
         is_consistent: bool,
     ) -> Result<(Vec<Decision>, Vec<(usize, Act)>)> {
+        if self.job.is_stopping() {
+            return Ok((vec![skipped(); self.ids.len()], Vec::new()));
+        }
+        let mut decided = Vec::new();
+        for index in 0..self.ids.len() {
+            decided.push(self.decide(index, &heads).await?);
+            // Others' chunks are in the same invocation.
+            tokio::task::yield_now().await;
+        }
         if !is_consistent {
-            let mut doubtful = Vec::new();
-            for index in 0..self.ids.len() {
-                if let (Decision::Verdict { .. }, _) = self.decide(index, &heads).await? {
-                    doubtful.extend(self.heads_of(index).cloned());
-                }
+            let is_verdict = |index: &usize| matches!(decided[*index].0, Decision::Verdict { .. });
+            let doubtful: Vec<usize> = (0..decided.len()).filter(is_verdict).collect();
+            // Several records may meet one agent.
+            let ids: BTreeSet<AgentId> =
+                doubtful.iter().flat_map(|index| self.heads_of(*index)).cloned().collect();
+            let ids: Vec<AgentId> = ids.into_iter().collect();
+            heads.retain(|id, _| ids.binary_search(id).is_err());
+            heads.extend(get_heads(&self.worker.library.base.store, self.of.tenant, &ids, true).await?);
+            for index in doubtful {
+                decided[index] = self.decide(index, &heads).await?;
             }
-            let table = &self.worker.library.base.store;
-            heads.retain(|id, _| !doubtful.contains(id));
-            heads.extend(get_heads(table, self.of.tenant, &doubtful, true).await?);
         }
         let mut left = self.job.failures_left();
         let (mut items, mut acts) = (Vec::new(), Vec::new());
-        for index in 0..self.ids.len() {
+        for (index, (decision, act)) in decided.into_iter().enumerate() {
             // One more than may fail ends the job; what comes after it is not begun. Written down like any other
             // decision, so that nobody begins it who was held up.
-            let is_over = self.job.max_failures.is_some() && left.is_none();
-            if is_over || self.job.is_stopping() {
-                items.push(Decision::verdict(Item::new(Outcome::Skipped)));
+            if self.job.max_failures.is_some() && left.is_none() {
+                items.push(skipped());
                 continue;
             }
-            let (decision, act) = self.decide(index, &heads).await?;
             if let Decision::Verdict { item, .. } = &decision
                 && item.outcome.is_failure()
             {
@@ -192,8 +201,6 @@ impl Running<'_> {
             }
             items.push(decision);
             acts.extend(act.map(|act| (index, act)));
-            // Others' chunks are in the same invocation.
-            tokio::task::yield_now().await;
         }
         Ok((items, acts))
     }
@@ -239,7 +246,7 @@ impl Running<'_> {
                 Some((Decision::verdict(crate::change::failed(Error::NotFound("agent"))?), None))
             } else if self.job.is_stopping() && (has_moved || self.job.state.is_ended()) {
                 // Whoever asked the job to end was told that this one is left alone.
-                Some((Decision::verdict(Item::new(Outcome::Skipped)), None))
+                Some((skipped(), None))
             } else if from.is_some_and(|from| rev > from + REMEMBERED) {
                 let detail =
                     "It was changed so often meanwhile that nobody can tell whether the job changed it.";
@@ -301,6 +308,10 @@ fn rev_of(head: &Found) -> u64 {
 /// Whether the agent was made since then, under the name of one that was deleted.
 fn is_made_since(head: &Found, decided_at: Timestamp) -> bool {
     matches!(head, Found::Live(stored) if stored.agent.created.at > decided_at)
+}
+
+fn skipped() -> Decision {
+    Decision::verdict(Item::new(Outcome::Skipped))
 }
 
 fn conflict(detail: &str) -> Item {

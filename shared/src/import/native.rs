@@ -3,29 +3,12 @@
 
 use super::Reader;
 use super::fidelity::Place;
+use crate::agent::FIELDS;
 use crate::error::Result;
 
 const OWN: &str = "only the service writes it";
-/// What an agent has that is not its content.
-const SERVICE: [&str; 17] = [
-    "status",
-    "suspended_reason",
-    "owner",
-    "aliases",
-    "template",
-    "model_retiring",
-    "rev",
-    "published_version",
-    "unpublished_changes",
-    "config_hash",
-    "created_at",
-    "created_by",
-    "updated_at",
-    "updated_by",
-    "archived_at",
-    "archived_by",
-    "next_cursor",
-];
+/// What of an agent is read.
+const READ: [&str; 7] = ["id", "key", "name", "description", "tags", "metadata", "config"];
 
 pub(super) fn read(record: &Place<'_>, reader: &mut Reader) -> Result<()> {
     if record.member("config").is_none()
@@ -59,7 +42,7 @@ fn read_one(record: &Place<'_>, reader: &mut Reader) -> Result<()> {
     if let Some(config) = record.member("config") {
         draft.tree(&config, "/config");
     }
-    for name in SERVICE {
+    for name in FIELDS.iter().filter(|name| !READ.contains(name)) {
         if let Some(part) = record.member(name) {
             draft.drop(&part, OWN);
         }

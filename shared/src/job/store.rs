@@ -312,7 +312,6 @@ pub struct Ending {
     pub state: State,
     pub problem: Option<Problem>,
     pub skipped: u64,
-    pub result: Option<serde_json::Value>,
 }
 
 /// Ends a job that is at `job`; nothing if it went on meanwhile.
@@ -326,16 +325,14 @@ pub async fn finish(
     ending: Ending,
     by: Stamp,
 ) -> Result<Written> {
-    let Ending { state, problem, skipped, result } = ending;
-    let json = |value: &serde_json::Value| text(value.to_string());
+    let Ending { state, problem, skipped } = ending;
     let problem = serde_json::to_value(problem).map_err(|_| Error::internal("a problem is no JSON"))?;
-    let mut set = vec![
+    let set = vec![
         ("status", text(state.as_str())),
         ("ended_at", text(rfc3339(by.at))),
         ("n_skipped", number(skipped)),
-        ("problem", json(&problem)),
+        ("problem", text(problem.to_string())),
     ];
-    set.extend(result.as_ref().map(|result| ("result", json(result))));
     let update = Update { set, values: vec![(":rev", number(job.rev))], ..Update::new("rev = :rev", by) };
     write(store, tenant, &job.id, update).await
 }

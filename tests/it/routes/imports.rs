@@ -78,6 +78,9 @@ async fn what_is_there_fails_is_overwritten_made_beside_or_stays() {
     let said = |on_conflict: &str| json!({"format": "agent_management", "content": [changed], "on_conflict": on_conflict});
     let failed = import(&app, &said("fail")).await;
     assert_eq!(failed["outcomes"]["conflict"], 1, "{failed}");
+    // A file that says it twice meets it twice.
+    let twice = json!({"format": "agent_management", "content": [changed, changed], "on_conflict": "fail"});
+    assert_eq!(import(&app, &twice).await["outcomes"]["conflict"], 2);
     let skipped = import(&app, &said("skip")).await;
     assert_eq!((&skipped["outcomes"]["skipped"], &skipped["state"]), (&json!(1), &json!("succeeded")));
     assert_eq!(client.get(&path).send().await.json(), answered);

@@ -6,7 +6,7 @@ use agent_management::error::{Error, Result};
 use agent_management::http::{Call, Reply};
 use agent_management::id::{JobId, TenantId};
 use agent_management::job::store::{self, Written};
-use agent_management::job::{Job, RevertDocument, Spec, State};
+use agent_management::job::{Job, Kind, RevertDocument, Spec, State};
 use agent_management::json;
 
 use super::accepted;
@@ -39,10 +39,10 @@ pub async fn retry_failed(jobs: &Jobs, call: &Call) -> Result<Reply> {
     let job = ended(jobs, tenant, call).await?;
     let left = job.counts.failed() + job.counts.skipped + job.stuck_items;
     let spec = store::get_spec(&jobs.base.store, tenant, &job.id).await?;
-    if left == 0 || job.kind == agent_management::job::Kind::RebuildIndex {
+    if left == 0 || job.kind == Kind::RebuildIndex {
         return Err(Error::Conflict("The job has left nothing to try again.".to_owned()));
     }
-    if job.kind == agent_management::job::Kind::Revert {
+    if job.kind == Kind::Revert {
         let detail = "What was changed since can't be taken back; revert the first job again for the rest.";
         return Err(Error::Conflict(detail.to_owned()));
     }

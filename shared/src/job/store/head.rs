@@ -99,8 +99,6 @@ struct HeadItem {
     cancelled_by: Option<UserId>,
     /// JSON.
     problem: Option<String>,
-    /// JSON.
-    result: Option<String>,
     created_at: String,
     created_by: UserId,
     updated_at: String,
@@ -209,8 +207,6 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Job> {
     }
     let row: HeadItem = from_item(item)?;
     let (_, id) = keys::split_job_partition(&row.pk).ok_or_else(unreadable)?;
-    let result: Option<serde_json::Value> =
-        row.result.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
     let plan: Option<Plan> =
         row.plan.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
     let problem: Option<Option<Problem>> =
@@ -241,7 +237,7 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Job> {
         },
         cancelled,
         problem: problem.flatten(),
-        result: result.or_else(|| (!found.is_empty()).then(|| found.into())),
+        result: (!found.is_empty()).then(|| found.into()),
         rev: row.rev,
         created: Stamp { at: at(&row.created_at)?, by: row.created_by },
         updated: Stamp { at: at(&row.updated_at)?, by: row.updated_by },
