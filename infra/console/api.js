@@ -79,10 +79,13 @@ export async function whoAmI() {
   }
 }
 
-const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+/** A text as a word of the shell. */
+export const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** The command of a request. `body` is a document, or a text that says where curl finds one. */
 function curl(method, path, headers, body) {
-  const pretty = body && (JSON.stringify(body).length > 60 ? JSON.stringify(body, null, 2) : JSON.stringify(body));
+  const pretty = typeof body === 'object'
+    ? JSON.stringify(body, null, JSON.stringify(body).length > 60 ? 2 : 0) : body;
   return [
     `curl -i ${method === 'GET' ? '' : `-X ${method} `}"$URL${path}"`,
     '-H "Authorization: Bearer $TOKEN"',
@@ -93,15 +96,18 @@ function curl(method, path, headers, body) {
 
 /**
  * Sends a request and gives what the answer holds. `isAction` marks what somebody asked for, in
- * contrast to what the page reads by itself: its curl command is shown. What is sent again with the same `key`
- * is done once.
+ * contrast to what the page reads by itself: its curl command is shown. `told(make)` says what is shown instead;
+ * `make(body)` is the command with this body, or with what is sent. What is sent again with the same `key` is done
+ * once.
  */
-export async function call(method, path, { body, type = 'application/json', rev, key, isAction = false } = {}) {
+export async function call(method, path, { body, type = 'application/json', rev, key, isAction = false,
+  told = (make) => make() } = {}) {
   const headers = {};
   if (body) headers['Content-Type'] = type;
   if (rev) headers['If-Match'] = `"${rev}"`;
   if (key) headers['Idempotency-Key'] = key;
-  if (isAction) listeners.curl(`${method} ${path}`, curl(method, path, headers, body));
+  const make = (said = body) => curl(method, path, headers, said);
+  if (isAction) listeners.curl(`${method} ${path}`, told(make));
   const send = async () => request(path, {
     method, body: body && JSON.stringify(body), headers: { ...headers, Authorization: `Bearer ${await token()}` },
   });
@@ -116,15 +122,62 @@ export async function call(method, path, { body, type = 'application/json', rev,
   return value;
 }
 
+/** A URL of this machine, which has several names: the page may reach only the one that it came from. */
+function reachable(address) {
+  const url = new URL(address);
+  const isHere = (name) => ['localhost', '127.0.0.1', '[::1]'].includes(name);
+  if (isHere(url.hostname) && isHere(location.hostname) && url.port === location.port) url.host = location.host;
+  return String(url);
+}
+
+/** What S3 says in XML, as a problem. */
+function refusedFile({ status, responseText }) {
+  const answer = new DOMParser().parseFromString(responseText, 'text/xml');
+  const said = (name) => answer.querySelector(name)?.textContent;
+  return new Problem(status, { title: `The file was not taken: ${said('Code') ?? status}`,
+    detail: said('Message') ?? 'Try again.', code: 'file_refused' });
+}
+
+/**
+ * Sends a file to where a form leads, and gives the curl command that does the same; it is shown after those
+ * `before`. `onProgress(share)` hears how much is sent. Ended by `signal`, it is a problem, too.
+ */
+export function sendFile({ url, fields }, file, { before, signal, onProgress }) {
+  const form = new FormData();
+  for (const field of Object.entries(fields)) form.append(...field);
+  form.append('file', file);
+  const words = Object.entries(fields).map(([name, value]) => `-F ${quote(`${name}=${value}`)}`);
+  const name = /^[\w.-]+$/.test(file.name) ? file.name : JSON.stringify(file.name);
+  const command = [`curl -i ${quote(url)}`, ...words, `-F ${quote(`file=@${name}`)}`].join(' \\\n  ');
+  const commands = [...before, command].join('\n\n');
+  listeners.curl('POST the file', commands);
+  const { signal: left } = session.stop;
+  // `fetch` does not tell how much is sent.
+  const request = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    const broken = (title, detail, kind) => () => reject(new Problem(0, { title, detail, code: kind }));
+    request.upload.addEventListener('progress', (event) => onProgress(event.loaded / Math.max(event.total, 1)));
+    request.addEventListener('load', () => {
+      if (request.status >= 200 && request.status < 300) resolve(commands);
+      else reject(refusedFile(request));
+    });
+    request.addEventListener('error', broken('The file could not be sent',
+      'The network may be down, or where it goes does not admit this page.', 'unreachable'));
+    request.addEventListener('abort', () => {
+      // Whoever asked for it before has left.
+      if (!left.aborted) broken('The file was not sent', 'It was stopped.', 'stopped')();
+    });
+    for (const one of [signal, left]) one.addEventListener('abort', () => request.abort());
+    request.open('POST', reachable(url));
+    request.send(form);
+    if (signal.aborted) request.abort();
+  });
+}
+
 /** Where the socket is; nothing if neither the service nor the reader tells. */
 export async function socketUrl() {
   if (session.pasted) return session.told;
   const { response, text } = await request('/_local', {});
   const address = response.ok && parsed(text)?.ws_url;
-  if (!address) return undefined;
-  const url = new URL(address);
-  // This machine has several names, and the page may open sockets only to the one that it came from.
-  const isHere = (name) => ['localhost', '127.0.0.1', '[::1]'].includes(name);
-  if (isHere(url.hostname) && isHere(location.hostname) && url.port === location.port) url.host = location.host;
-  return String(url);
+  return address ? reachable(address) : undefined;
 }

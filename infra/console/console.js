@@ -23,8 +23,12 @@ const JOB = 'job_';
 /** What events of the tier are about. */
 const ENTITLEMENTS = 'entitlements';
 const SIDES = ['events', 'approvals', 'jobs'];
+/** What needs a token. */
+const NEEDS_TOKEN = ['new-agent', 'new-job', 'new-export', 'new-import', 'show-templates'];
 /** What the middle shows: one of them. */
 const MIDDLES = ['agent', 'templates', 'plan', 'job'];
+/** Forms that start jobs, by the buttons that open them. */
+const FORMS = ['job', 'export', 'import'];
 /** In a narrow window, the panel that leads to one that has no tab. */
 const TABS = { job: 'jobs' };
 const wide = matchMedia('(min-width: 56rem)');
@@ -42,7 +46,7 @@ let agentId;
 const address = () => {
   const { middle } = document.body.dataset;
   const place = {
-    agent: agentId, templates: templates.shown() ?? 'templates', plan: 'plan', job: jobs.shown() ?? 'job',
+    agent: agentId, templates: templates.shown() ?? 'templates', plan: 'plan', job: jobs.shown(),
   }[middle];
   history.replaceState(null, '', place ? `#${place}` : location.pathname);
 };
@@ -152,6 +156,7 @@ const templates = templatesPanel({
   onNames() {
     timeline.rename();
     editor.renamed();
+    jobs.rename();
   },
   onCreated(agent) {
     agents.put(agent);
@@ -170,8 +175,8 @@ const templates = templatesPanel({
 });
 const plan = planPanel({ onAgent: open, onTier: () => readModels().catch(() => {}) });
 const jobs = jobsPanel({
-  nameOf: agents.nameOf,
-  onAgent: open,
+  nameOf,
+  onAgent: showSubject,
   filterOf: search.filter,
   onOpen() {
     showJob();
@@ -279,15 +284,16 @@ async function start(wanted) {
   jobs.clear();
   editor.clear();
   byId('token-panel').hidden = true;
-  for (const id of ['new-agent', 'new-job', 'show-templates']) byId(id).disabled = false;
+  for (const id of NEEDS_TOKEN) byId(id).disabled = false;
   showState('connecting');
   mark();
   const following = follow();
-  const isElsewhere = [TEMPLATE, JOB].some((prefix) => named.startsWith(prefix)) || MIDDLES.includes(named);
+  const isElsewhere = [TEMPLATE, JOB].some((prefix) => named.startsWith(prefix))
+    || [...MIDDLES, ...FORMS].includes(named);
   if (named.startsWith(TEMPLATE)) openTemplate(named);
   else if (named.startsWith(JOB)) jobs.open(named);
   else if (named === 'plan') showPlan();
-  else if (named === 'job') jobs.openForm();
+  else if (FORMS.includes(named)) jobs.openForm(named);
   else if (isElsewhere) show(named);
   else if (document.body.dataset.middle === 'plan') plan.open();
   // The job that was shown is another tenant's.
@@ -305,7 +311,7 @@ function askForToken(reason) {
   byId('no-agent').hidden = true;
   // A token says whose agents these are, so that there is nothing to switch.
   for (const id of ['tiers', 'user-switch']) byId(id).hidden = true;
-  for (const id of ['new-agent', 'new-job', 'show-templates']) byId(id).disabled = true;
+  for (const id of NEEDS_TOKEN) byId(id).disabled = true;
   byId('token-panel').hidden = false;
   showState('off');
   byId('token-reason').textContent = reason;

@@ -29,6 +29,13 @@ export function time(text) {
   return h('time', { datetime: text, title: date.toLocaleString() }, shown);
 }
 
+/** A number of bytes, as a person reads it. */
+export function size(bytes) {
+  if (bytes < 1024) return `${bytes.toLocaleString()} ${bytes === 1 ? 'byte' : 'bytes'}`;
+  const [number, unit] = bytes < 1024 ** 2 ? [bytes / 1024, 'KiB'] : [bytes / 1024 ** 2, 'MiB'];
+  return `${number.toLocaleString(undefined, { maximumFractionDigits: 1 })} ${unit}`;
+}
+
 /** Why a panel has nothing to show, and a button if trying again may help. */
 export function failure(problem, again) {
   if (problem.code === 'token_needed') return h('p', { class: 'state' }, `${problem.title}.`);

@@ -1,23 +1,36 @@
 // A job that is opened: how far it is, what came of it, and what can be done with it.
 
-import { call, Problem } from './api.js';
-import { bones, button, byId, code, failure, h, say, time } from './dom.js';
+import { call, Problem, quote } from './api.js';
+import { bones, button, byId, code, failure, h, say, size, time } from './dom.js';
+import { shownViolation } from './fields.js';
 import { bar, changed, isRunning, itemsPanel, numbers, stateBadge, titleOf, undone } from './outcomes.js';
 import { refusal } from './risks.js';
 
 /** Kinds that a revert does not undo. */
-const FINAL = ['delete_agents', 'import_agents', 'rebuild_index', 'revert'];
+const FINAL = ['delete_agents', 'export_agents', 'import_agents', 'rebuild_index', 'revert'];
 
 const view = byId('job');
 const [title, marks, facts, state, body, live] =
   ['job-title', 'job-marks', 'job-facts', 'job-state', 'job-body', 'job-live'].map(byId);
-const [told, actions, problemOf, result] = ['job-told', 'job-actions', 'job-problem', 'job-result'].map(byId);
+const [told, actions, problemOf, result, fileOf] =
+  ['job-told', 'job-actions', 'job-problem', 'job-result', 'job-file'].map(byId);
+/** What is in a job's file. */
+const FILES = { export_agents: 'The agents, to keep or to import elsewhere.',
+  import_agents: 'Where each part of each record goes, and what is left out.' };
+
+/** What is asked before a dry run is applied. */
+function questionOf(kind, number) {
+  if (kind === 'import_agents') return `Import ${counted(number, 'record')} of the file?`;
+  const agents = counted(number, 'agent');
+  return kind === 'delete_agents' ? `Delete ${agents} for good?` : `Do this to ${agents}?`;
+}
 
 const counted = (number, what) => `${number.toLocaleString()} ${what}${number === 1 ? '' : 's'}`;
 
 /**
  * `onJob(job)` when a newer state of one came, `onStarted(job)` when one was started here, `onOpen(id)` when another
- * one is to be shown, `onClose()` when none is, `onAgent(id)` when an agent is asked for, `nameOf(id)` names one.
+ * one is to be shown, `onClose()` when none is, `onAgent(id)` when an agent or a template is asked for, `nameOf(id)`
+ * names one.
  * `apply(id)` gives what starts a dry run's job in earnest, if this page knows what that is.
  */
 export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, apply }) {
@@ -41,8 +54,7 @@ export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, ap
         question: 'Cancel it? What is done already stays.', act: cancel },
       applied && { id: 'job-apply', text: 'Apply it…', verb: 'Apply it', isFirst: true,
         isGrave: kind === 'delete_agents', act: () => another(applied),
-        question: kind === 'delete_agents' ? `Delete ${counted(changed(job), 'agent')} for good?`
-          : `Do this to ${counted(changed(job), 'agent')}?` },
+        question: questionOf(kind, changed(job)) },
       isOver && !isDry && !FINAL.includes(kind) && changed(job) > 0 && { id: 'job-revert', text: 'Revert…',
         verb: 'Revert', isGrave: true, act: () => another(() => post('/revert')),
         question: `Put ${counted(changed(job), 'agent')} back as they were? Those that were changed since stay.` },
@@ -140,6 +152,29 @@ export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, ap
       h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, number.toLocaleString())]))] : []));
   }
 
+  /** Asks where the file is, and opens that. The link stays, for browsers that open nothing by themselves. */
+  async function download({ name }) {
+    const command = (make) => `curl -o ${quote(name)} "$(${make().replace('curl -i', 'curl -s')} | jq -r .url)"`;
+    const { url, expires_at: until } = await call('GET', path('/file'), { isAction: true, told: command });
+    const link = h('a', { href: url, download: name, id: 'job-file-link' }, name);
+    const text = h('p', { class: 'dim', role: 'status' }, 'Not there yet? Open ', link, ', until ', time(until), '.');
+    fileOf.querySelector('[role="status"]')?.remove();
+    fileOf.append(text);
+    link.click();
+  }
+
+  /** What it has written. What stands there stays while the job goes on. */
+  function showFile() {
+    const { kind, file } = job;
+    const written = file ? `${file.name} ${file.bytes}` : '';
+    if (fileOf.dataset.written === written) return;
+    fileOf.dataset.written = written;
+    fileOf.replaceChildren(...(file ? [h('p', { class: 'title' },
+      button('Download', () => run(() => download(file)), { id: 'job-download' }),
+      h('strong', {}, file.name), h('span', { class: 'dim' }, size(file.bytes))),
+    FILES[kind] && h('p', { class: 'hint' }, FILES[kind])].filter(Boolean) : []));
+  }
+
   function render() {
     view.dataset.opened = job.id;
     view.dataset.state = job.state;
@@ -149,8 +184,10 @@ export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, ap
     live.replaceChildren(bar(job, { id: 'job-progress' }), h('span', { id: 'job-numbers' }, numbers(job)));
     const { problem } = job;
     problemOf.replaceChildren(...(problem ? [h('div', { class: 'notice bad', role: 'alert', 'data-code': problem.code },
-      h('p', {}, h('strong', {}, 'It ended early. '), problem.detail ?? problem.code))] : []));
+      h('p', {}, h('strong', {}, 'It ended early. '), problem.detail ?? problem.code),
+      (problem.errors ?? []).map((violation) => shownViolation(violation)))] : []));
     showActions();
+    showFile();
     showResult();
     state.replaceChildren();
     body.hidden = false;
@@ -208,7 +245,8 @@ export function jobPage({ onJob, onStarted, onOpen, onClose, onAgent, nameOf, ap
     body.hidden = true;
     title.textContent = 'Job';
     for (const name of ['opened', 'state']) delete view.dataset[name];
-    for (const place of [marks, facts, live, told, actions, problemOf, result, state]) place.replaceChildren();
+    delete fileOf.dataset.written;
+    for (const place of [marks, facts, live, told, actions, problemOf, fileOf, result, state]) place.replaceChildren();
     items.clear();
   }
 

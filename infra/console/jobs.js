@@ -2,6 +2,7 @@
 
 import { call, Problem } from './api.js';
 import { bones, button, byId, failure, h, say, time, walk } from './dom.js';
+import { exportForm, importForm } from './files.js';
 import { jobPage } from './job.js';
 import { bar, isRunning, numbers, stateBadge, titleOf } from './outcomes.js';
 import { jobForm } from './start.js';
@@ -16,37 +17,43 @@ const POLLED_MAX = 5;
 const [list, state, more, notice] = ['jobs', 'jobs-state', 'more-jobs', 'jobs-stream'].map(byId);
 
 /**
- * `nameOf(id)` names an agent, `onAgent(id)` when one is asked for, `filterOf()` is what the search looks for.
- * `onOpen()` when another job is shown, or the form, `onClose()` when neither is to be, `onCount(number)` when
+ * `nameOf(id)` names an agent or a template, `onAgent(id)` when one is asked for, `filterOf()` is what the search
+ * looks for. `onOpen()` when another job is shown, or a form, `onClose()` when neither is to be, `onCount(number)` when
  * another number of jobs runs, `onChanged()` when a job that may have changed agents has ended.
  */
 export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount, onChanged }) {
   const known = new Map();
   /** When something was heard of a job. */
   const heard = new Map();
-  /** What this page has started as a dry run, by its job. */
-  const requests = new Map();
+  /** What starts in earnest what this page has started as a dry run, by its job. */
+  const tried = new Map();
   let next = null;
   let turn = 0;
   let polling;
   let isLive = false;
 
-  const form = jobForm({
-    filterOf, onClose,
-    onStarted(job, request) {
-      if (request.dry_run) requests.set(job.id, request);
-      put(job);
-      reveal(job.id);
-    },
-  });
+  /** A job was started by a form, which somebody still looks at or not. */
+  function onStarted(job, again, isWatched = true) {
+    if (again) tried.set(job.id, again);
+    put(job);
+    if (isWatched) reveal(job.id);
+  }
+
+  const forms = {
+    job: jobForm({ filterOf, onClose, onStarted }),
+    export: exportForm({ filterOf, onClose, onStarted }),
+    import: importForm({ onClose, onStarted }),
+  };
+  /** The form that is shown. */
+  let shownForm = 'job';
   const page = jobPage({
     nameOf, onAgent, onClose, onJob: put, onOpen: open, onStarted: (job) => reveal(job.id),
     apply(id) {
-      const { dry_run: isDry, ...request } = requests.get(id) ?? {};
-      return isDry && (async () => {
-        const job = await form.post(request);
+      const again = tried.get(id);
+      return again && (async () => {
+        const job = await again();
         // What was applied is not offered again.
-        requests.delete(id);
+        tried.delete(id);
         return job;
       });
     },
@@ -80,7 +87,8 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
     onCount(running().length);
     if (known.size) return;
     state.append(h('div', { class: 'state' }, h('p', {}, 'There are no jobs yet.'),
-      h('p', {}, 'A job changes, archives or deletes many agents at once. Press “New job” to try one.')));
+      h('p', {}, 'A job changes, archives or deletes many agents at once. Press “New job” to try one.'),
+      h('p', {}, 'An export writes agents into a file, and an import reads them from one.')));
   }
 
   const running = () => newest().filter(isRunning);
@@ -107,7 +115,7 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
 
   function ended(job) {
     say(`${titleOf(job)}: ${job.state}, ${numbers(job)}.`);
-    if (!job.dry_run) onChanged();
+    if (!job.dry_run && job.kind !== 'export_agents') onChanged();
   }
 
   // Whoever is not told asks
@@ -191,7 +199,7 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
 
   /** Shows a job: a reader asks for it, or has just started it. */
   function reveal(id, isAction = false) {
-    form.close();
+    for (const form of Object.values(forms)) form.close();
     const opened = page.open(id, known.get(id), isAction);
     render();
     onOpen();
@@ -203,12 +211,21 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
     return reveal(id, true);
   }
 
-  function openForm() {
+  /** Shows a form: of a job, an export or an import. */
+  function openForm(name) {
+    shownForm = name;
     page.close();
-    form.open();
+    for (const form of Object.values(forms)) form.close();
+    forms[name].open();
     render();
     onOpen();
-    form.focus();
+    forms[name].focus();
+  }
+
+  /** The search looks for something else. */
+  function wish() {
+    forms.job.wish();
+    forms.export.wish();
   }
 
   /** Forgets everything: another tenant's jobs are next. */
@@ -216,9 +233,9 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
     turn += 1;
     clearTimeout(polling);
     polling = undefined;
-    for (const store of [known, heard, requests]) store.clear();
+    for (const store of [known, heard, tried]) store.clear();
     next = null;
-    form.clear();
+    for (const form of Object.values(forms)) form.clear();
     page.clear();
     for (const part of [list, state]) part.replaceChildren();
     more.hidden = true;
@@ -236,7 +253,8 @@ export function jobsPanel({ nameOf, onAgent, filterOf, onOpen, onClose, onCount,
     more.disabled = false;
   });
   list.addEventListener('keydown', walk);
-  byId('new-job').addEventListener('click', openForm);
-  return { load, take, open, openForm, connection, clear, wish: form.wish, rename: page.rename, shown: page.shown,
+  for (const name of Object.keys(forms)) byId(`new-${name}`).addEventListener('click', () => openForm(name));
+  return { load, take, open, openForm, connection, clear, wish, rename: page.rename,
+    shown: () => page.shown() ?? shownForm,
     titleOf: (id) => (known.has(id) ? titleOf(known.get(id)) : 'A job') };
 }

@@ -15,7 +15,7 @@ const STEPS_MAX = 6;
 
 const KINDS = {
   update_agents: 'Change agents', archive_agents: 'Archive agents', delete_agents: 'Delete agents',
-  upgrade_template: 'Upgrade agents to a template', import_agents: 'Import agents',
+  upgrade_template: 'Upgrade agents to a template', export_agents: 'Export agents', import_agents: 'Import agents',
   rebuild_index: 'Rebuild the index', revert: 'Revert a job',
 };
 const RUNNING = ['queued', 'planning', 'running'];
@@ -25,6 +25,9 @@ const TROUBLES = ['refused', 'conflict', 'missing', 'error', 'stuck'];
 const UNDONE = [...TROUBLES, 'skipped'];
 const OUTCOMES = [...TROUBLES, 'changed', 'unchanged', 'skipped'];
 const WOULD = { changed: 'would change', unchanged: 'would stay', refused: 'would be refused' };
+/** An export changes nothing: what stays as it is stands in the file. An import also makes what it changes. */
+const OF_FILES = { export_agents: { unchanged: 'in the file' }, import_agents: { changed: 'imported' } };
+const WOULD_OF_FILES = { import_agents: { changed: 'would be imported' } };
 
 const [filters, list, state, more] = ['job-outcomes', 'job-items', 'job-items-state', 'more-items'].map(byId);
 
@@ -35,9 +38,17 @@ const sum = (outcomes = {}, names) => names.reduce((total, name) => total + (out
 export const undone = ({ outcomes }) => sum(outcomes, UNDONE);
 export const changed = ({ outcomes }) => sum(outcomes, ['changed']);
 
+/** An outcome in words, as this job has it. */
+const outcomeText = ({ kind, dry_run: isDry }, name) => (isDry
+  ? WOULD_OF_FILES[kind]?.[name] ?? WOULD[name] : OF_FILES[kind]?.[name]) ?? name;
+/** Whether there is what an item of a job is about: not what a dry run would only make. */
+const isThere = ({ kind, dry_run: isDry }, { outcome, patch }) => kind !== 'import_agents' || !isDry
+  || outcome !== 'changed' || Boolean(patch);
+
 /** How far a job is: its numbers, in words. */
-export function numbers({ state: now, total, done, failed, skipped }) {
-  if (now === 'queued' || now === 'planning') return now === 'queued' ? 'waits to start' : 'looks for its agents';
+export function numbers({ kind, state: now, total, done, failed, skipped }) {
+  if (now === 'queued') return 'waits to start';
+  if (now === 'planning') return kind === 'import_agents' ? 'reads its file' : 'looks for its agents';
   const parts = [`${(done + failed + skipped).toLocaleString()} of ${total.toLocaleString()}`,
     failed > 0 && `▲ ${failed.toLocaleString()} failed`, skipped > 0 && `${skipped.toLocaleString()} skipped`];
   return parts.filter(Boolean).join(', ');
@@ -91,7 +102,7 @@ function why({ code: name, detail, errors: violations = [] }) {
     violations.map((violation) => shownViolation(violation)));
 }
 
-/** `nameOf(id)` names an agent, `onAgent(id)` when one is asked for. */
+/** `nameOf(id)` names an agent or a template, `onAgent(id)` when one is asked for. */
 export function itemsPanel({ nameOf, onAgent }) {
   let job = null;
   let items = [];
@@ -105,10 +116,11 @@ export function itemsPanel({ nameOf, onAgent }) {
 
   function row(item) {
     const { index, id, outcome, rev, problem, patch } = item;
-    const text = (job.dry_run && WOULD[outcome]) || outcome;
+    const name = h('strong', {}, nameOf(id));
     return h('li', { 'data-item': id, 'data-outcome': outcome, 'data-index': index },
-      h('p', { class: 'title' }, button(h('strong', {}, nameOf(id)), () => onAgent(id), { class: 'link' }),
-        h('span', { class: `badge outcome-${outcome}` }, text),
+      h('p', { class: 'title' },
+        isThere(job, item) ? button(name, () => onAgent(id), { class: 'link' }) : name,
+        h('span', { class: `badge outcome-${outcome}` }, outcomeText(job, outcome)),
         rev != null && h('span', { class: 'dim' }, `rev ${rev}`)),
       problem && why(problem), patch && patchList(patch));
   }
@@ -136,7 +148,7 @@ export function itemsPanel({ nameOf, onAgent }) {
       { 'data-filter': name, 'aria-pressed': String(wanted === name), class: `outcome-${name || 'all'}` });
     filters.replaceChildren(...(counted.length ? [toggle('', 'all')] : []),
       ...counted.map(([name, number]) => toggle(name,
-        `${TROUBLES.includes(name) ? '▲ ' : ''}${(job.dry_run && WOULD[name]) || name} ${number.toLocaleString()}`)));
+        `${TROUBLES.includes(name) ? '▲ ' : ''}${outcomeText(job, name)} ${number.toLocaleString()}`)));
     if (focused !== undefined) filters.querySelector(`[data-filter="${focused}"]`)?.focus();
   }
 

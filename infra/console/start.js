@@ -39,24 +39,42 @@ function read(text) {
 const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))]
   .map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
+/** Posts what starts a job. The same request, sent again after no answer came, starts no second one. */
+export function starter() {
+  /** What was sent without an answer, with its key. */
+  let sent = { text: '', key: '' };
+  return async (path, body, told) => {
+    const text = `${path} ${JSON.stringify(body)}`;
+    if (sent.text !== text) sent = { text, key: newKey() };
+    try {
+      const job = await call('POST', path, { body, key: sent.key, isAction: true, told });
+      sent = { text: '', key: '' };
+      return job;
+    } catch (problem) {
+      // An answer is final: what is sent then is another request.
+      if (problem.status > 0 && problem.status < 500) sent = { text: '', key: '' };
+      throw problem;
+    }
+  };
+}
+
 /** A filter in words. */
-function filterText({ text, status, tag }) {
+export function filterText({ text, status, tag }) {
   const parts = [text && ['words ', code(text)], status && ['status ', code(status)],
     tag && ['tag ', code([tag].flat().join(' or '))]].filter(Boolean);
   return parts.map((part, index) => [index > 0 && ', ', part]);
 }
 
 /**
- * `filterOf()` is what the search looks for, empty if nothing. `onStarted(job, request)` when a job was started,
- * `onClose()` when none is to be.
+ * `filterOf()` is what the search looks for, empty if nothing. `onStarted(job, again)` when a job was started, with
+ * what starts a dry run's in earnest, `onClose()` when none is to be.
  */
 export function jobForm({ filterOf, onStarted, onClose }) {
   let filter = {};
   let counting = 0;
   let typing;
   let isBusy = false;
-  /** What was sent without an answer, with its key: sent again, it is the same request. */
-  let sent = { text: '', key: '' };
+  const post = starter();
 
   const isAll = () => form.elements['job-agents-of'].value === 'all';
   const chosen = () => (isAll() ? {} : filter);
@@ -166,29 +184,15 @@ export function jobForm({ filterOf, onStarted, onClose }) {
     return Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined));
   }
 
-  /** Posts a request. The same one, sent again after no answer came, starts no second job. */
-  async function post(body) {
-    const text = JSON.stringify(body);
-    if (sent.text !== text) sent = { text, key: newKey() };
-    try {
-      const job = await call('POST', '/v1/jobs', { body, key: sent.key, isAction: true });
-      sent = { text: '', key: '' };
-      return job;
-    } catch (problem) {
-      // An answer is final: what is sent then is another request.
-      if (problem.status > 0 && problem.status < 500) sent = { text: '', key: '' };
-      throw problem;
-    }
-  }
-
   async function send(body) {
     if (isBusy) return;
     isBusy = true;
     form.ariaBusy = 'true';
     try {
-      const job = await post(body);
-      say(body.dry_run ? 'The dry run is started.' : 'Started.');
-      onStarted(job, body);
+      const job = await post('/v1/jobs', body);
+      const { dry_run: isDry, ...inEarnest } = body;
+      say(isDry ? 'The dry run is started.' : 'Started.');
+      onStarted(job, isDry && (() => post('/v1/jobs', inEarnest)));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       show(problem);
@@ -275,11 +279,13 @@ export function jobForm({ filterOf, onStarted, onClose }) {
   /** Forgets everything: another tenant is next. */
   function clear() {
     clearTimeout(typing);
-    sent = { text: '', key: '' };
+    // What was sent for the tenant before is never answered.
+    isBusy = false;
+    form.ariaBusy = 'false';
     form.reset();
     forgetMistakes();
     close();
   }
 
-  return { open, close, clear, wish, post, focus: () => byId('job-new-title').focus() };
+  return { open, close, clear, wish, focus: () => byId('job-new-title').focus() };
 }

@@ -129,6 +129,12 @@ prefixed_id!(
 );
 
 prefixed_id!(
+    /// An uploaded file's identifier: `upl_` and 26 characters.
+    UploadId,
+    "upl_"
+);
+
+prefixed_id!(
     /// A webhook endpoint's identifier: `whk_` and 26 characters.
     EndpointId,
     "whk_"

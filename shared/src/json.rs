@@ -24,6 +24,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value> {
     if bytes.len() > BODY_MAX_BYTES {
         return Err(Error::TooLarge { limit_bytes: BODY_MAX_BYTES });
     }
+    parse_file(bytes)
+}
+
+/// The same of a file, whose size whoever has read it has bounded.
+///
+/// # Errors
+/// As [`parse`], but for the size.
+pub fn parse_file(bytes: &[u8]) -> Result<Value> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Error::Malformed("the body is not UTF-8".to_owned()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);

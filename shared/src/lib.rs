@@ -14,6 +14,8 @@ pub mod dynamo;
 pub mod entitlement;
 pub mod error;
 pub mod event;
+pub mod export;
+pub mod files;
 pub mod http;
 pub mod id;
 pub mod import;

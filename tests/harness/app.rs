@@ -9,10 +9,13 @@ use agent_management::http::routes::{self, Found};
 use agent_management::id::TenantId;
 use agent_management::tenant;
 use agent_management::tier::Overrides;
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use jiff::Timestamp;
-use local::clients::ClientOf;
+use local::clients::{ClientOf, ConnectorOf};
 use local::host::{Host, Parts};
 use local::issuer::{Issuer, TokenRequest};
 use local::mapping::Turn;
@@ -47,7 +50,10 @@ impl App {
         let issuer = Issuer::ephemeral().expect("a random source");
         let mut parts = Parts::new(engine, issuer, clock.clone()).expect("queues in memory");
         let (table, sockets, sends) = (recorder.clone(), recorder.clone(), recorder.clone());
-        let (hub, queues) = (parts.hub.clone(), parts.queues.clone());
+        let (hub, queues, bucket) = (parts.hub.clone(), parts.queues.clone(), parts.bucket.clone());
+        let files = recorder.clone();
+        parts.files_connector =
+            ConnectorOf::new(move |function| files.of(function).connector_before(bucket.clone()));
         parts.table_client = ClientOf::new(move |function| table.of(function).http_client());
         parts.sockets_client = ClientOf::new(move |function| sockets.of(function).before(hub.clone()));
         parts.queues_client = ClientOf::new(move |function| sends.of(function).before(queues.clone()));
@@ -154,6 +160,52 @@ impl App {
         });
         let (status, answer) = self.host.engine.call("UpdateItem", &request.to_string());
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// What a signed URL answers: its status and the file. Whose role signed it is the function's.
+    pub async fn fetch(&self, function: &'static str, url: &str) -> (u16, Vec<u8>) {
+        self.send_signed(function, "GET", url, &[], Vec::new()).await
+    }
+
+    /// Posts a file by a form, as an upload's answer has it. The status.
+    pub async fn upload(&self, form: &Value, file: &[u8]) -> (u16, Vec<u8>) {
+        let boundary = "a-boundary-that-is-in-no-file";
+        let mut body = Vec::new();
+        for (name, value) in form["fields"].as_object().expect("fields") {
+            let value = value.as_str().expect("a text");
+            let part =
+                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend(part.into_bytes());
+        }
+        let part =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n");
+        body.extend(part.into_bytes());
+        body.extend(file);
+        body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        let url = form["url"].as_str().expect("a URL");
+        self.send_signed("jobs", "POST", url, &[("content-type", &content_type)], body).await
+    }
+
+    async fn send_signed(
+        &self,
+        function: &'static str,
+        method: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method(method).expect("a method");
+        request.set_uri(url).expect("a URL");
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, (*value).to_owned());
+        }
+        let connector = self.recorder.of(function).connector_before(self.host.bucket.clone());
+        let response = connector.call(request).await.expect("the bucket answers");
+        let status = response.status().as_u16();
+        let body = response.into_body();
+        (status, body.bytes().map(<[u8]>::to_vec).unwrap_or_default())
     }
 
     pub fn advance(&self, step: Duration) {

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use local::bucket;
 use local::table::{Engine, operation};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -197,6 +198,11 @@ impl Recorder {
         SharedHttpClient::new(Relay { recorder: self.clone(), inner })
     }
 
+    /// The same for what calls without an SDK.
+    pub fn connector_before<C: HttpConnector + Clone + 'static>(&self, inner: C) -> SharedHttpConnector {
+        SharedHttpConnector::new(Relay { recorder: self.clone(), inner })
+    }
+
     /// Passes a call through: it steps aside, stops and is recorded as the recorder is told.
     async fn pass<T>(&self, effect: impl AsyncFnOnce() -> T) -> T {
         let (before, after) = self.turns();
@@ -310,7 +316,13 @@ impl<C: HttpConnector + Clone + 'static> HttpConnector for Relay<C> {
 }
 
 fn service(request: &HttpRequest) -> &'static str {
-    if request.uri().contains("@connections") { "@connections" } else { "queue" }
+    if request.uri().contains("@connections") {
+        "@connections"
+    } else if request.uri().contains(bucket::PATH) {
+        "file"
+    } else {
+        "queue"
+    }
 }
 
 impl<C: HttpConnector + Clone + 'static> HttpClient for Relay<C> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use local::bucket;
 use local::queues::{JOBS, PARKED, WEBHOOKS};
 use local::table::operation;
 use serde_json::Value;
@@ -127,11 +128,17 @@ pub(crate) fn needs(operation: &str, request: &Value) -> Vec<Grant> {
         .collect()
 }
 
-/// What a call to `@connections` or to a queue needs.
+/// What a call to `@connections`, to the bucket or to a queue needs.
 pub(crate) fn need(request: &HttpRequest) -> Grant {
     if request.uri().contains("@connections") {
         let resource = format!("WebSocketApi/live/{}/@connections/*", request.method());
         return Grant::new("execute-api:ManageConnections", resource);
+    }
+    if let Some((_, key)) = request.uri().split_once(bucket::PATH) {
+        // A form goes to the bucket itself, and may put no more than an upload.
+        let folder = key.split('/').next().filter(|folder| !folder.is_empty()).unwrap_or("uploads");
+        let action = if request.method() == "GET" { "s3:GetObject" } else { "s3:PutObject" };
+        return Grant::new(action, format!("FilesBucket/{folder}/*"));
     }
     let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
     let queue = body["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or_default();

@@ -15,6 +15,7 @@ use authorizer::{Authorizer, KeySource, Settings};
 use harness::App;
 use harness::template::{functions, logical_id, resource, resources_of};
 use jobs::Jobs;
+use local::bucket;
 use local::sockets::sockets;
 use serde_json::{Value, json};
 use templates::Templates;
@@ -72,7 +73,8 @@ async fn the_rest_functions_answer_proxy_events() {
     assert!(events["body"].as_str().is_some_and(|body| body.contains("agent.created")), "{events}");
     assert_eq!(answered(&webhooks, "webhooks.ticket").await["statusCode"], 201);
 
-    let jobs = Jobs::new(base, clock, Cors::default());
+    let signer = bucket::signer(bucket::url("http://files.localhost")).expect("a place");
+    let jobs = Jobs::new(base, signer, clock, Cors::default());
     let started = answered(&jobs, "jobs.start").await;
     assert_eq!(started["statusCode"], 202, "{started}");
     let location = started["multiValueHeaders"]["location"][0].as_str().expect("a location");

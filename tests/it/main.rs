@@ -3,6 +3,7 @@
 
 mod architecture;
 mod authorization;
+mod bucket;
 mod console;
 mod console_jobs;
 mod cost;

@@ -8,16 +8,20 @@ use agent_management::http::caller::Caller;
 use agent_management::http::precondition::Precondition;
 use agent_management::http::problem::Problem as Answer;
 use agent_management::id::AgentId;
-use agent_management::job::{Decision, Item, Outcome, Problem, Spec, Undo, What, read_patch, upgrade_of};
+use agent_management::job::{
+    Decision, Item, Job, Outcome, Problem, Spec, Undo, What, read_patch, upgrade_of,
+};
 use agent_management::patch;
 use agent_management::template::drift::{self, Made};
 use agent_management::usecase::change::{Attempt, admitted, told, write};
 use agent_management::usecase::delete::{bury_live, refuse_guarded};
 use agent_management::usecase::insert::{Inserted, insert};
 use agent_management::usecase::library::Library;
+use agent_management::usecase::restore::{Restored, restore};
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::import::Links;
 use crate::revert::Source;
 
 /// How many entries of a problem's `errors` are kept, and how many bytes each may have.
@@ -29,8 +33,11 @@ pub struct Work<'a> {
     pub library: &'a Library,
     pub caller: Caller,
     pub spec: &'a Spec,
+    pub job: &'a Job,
     /// What is taken back, of a job that does.
     pub source: &'a Source,
+    /// What templates are called here, of a job that imports.
+    pub links: &'a Links,
     pub now: Timestamp,
 }
 
@@ -39,6 +46,7 @@ pub enum Act {
     Write { stored: Box<Stored>, after: Box<Agent> },
     Delete { stored: Box<Stored> },
     Make { agent: Box<Agent>, creation: Creation },
+    Restore { restored: Box<Restored>, creation: Creation },
 }
 
 /// What is to become of an agent.
@@ -152,7 +160,7 @@ impl Work<'_> {
                     admitted(base, &self.caller, after)?
                 }
             }
-            What::Import { .. } | What::RebuildIndex => {
+            What::Import { .. } | What::Export { .. } | What::RebuildIndex => {
                 return Err(Error::internal("a job that changes no agent was to change one"));
             }
         };
@@ -171,6 +179,12 @@ impl Work<'_> {
                 Inserted::Created(agent) | Inserted::Replayed(agent) => Ok(Some(agent.rev)),
                 Inserted::Taken => Ok(None),
             },
+            Act::Restore { restored, creation } => {
+                match restore(base, &self.caller, *restored, creation, self.now).await? {
+                    Inserted::Created(agent) | Inserted::Replayed(agent) => Ok(Some(agent.rev)),
+                    Inserted::Taken => Ok(None),
+                }
+            }
             Act::Write { stored, after } => {
                 let precondition = Precondition::Revs(vec![stored.agent.rev]);
                 let attempt = Attempt { number: 0, operation, precondition: &precondition };

@@ -4,6 +4,7 @@
 //! counted once, and whoever comes again finds it there. The key is the chunk's place in its job.
 
 mod change;
+mod export;
 mod import;
 mod memory;
 mod plan;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use agent_management::agent::Stamp;
 use agent_management::clock::Clock;
 use agent_management::error::{Error, Result};
+use agent_management::files::store::Files;
 use agent_management::id::{JobId, TenantId};
 use agent_management::job::message::{Message, Step};
 use agent_management::job::store::{self, Ending, Written};
@@ -38,6 +40,7 @@ const STEPS_AT_ONCE: usize = 2;
 pub struct JobWorker {
     library: Library,
     jobs: Queue,
+    files: Files,
     clock: Clock,
     memory: Arc<Memory>,
 }
@@ -50,8 +53,8 @@ struct Of<'a> {
 }
 
 impl JobWorker {
-    pub fn new(library: Library, jobs: Queue, clock: Clock) -> Self {
-        Self { library, jobs, clock, memory: Arc::default() }
+    pub fn new(library: Library, jobs: Queue, files: Files, clock: Clock) -> Self {
+        Self { library, jobs, files, clock, memory: Arc::default() }
     }
 
     /// Answers a batch of the queue: which messages have to come again.

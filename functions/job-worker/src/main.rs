@@ -18,7 +18,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let jobs = clients.queue("JOB_QUEUE_URL")?;
     let base = Base::new(clients.store().await?, Arc::new(Tiers::embedded()?));
     let library = Library::new(base, Arc::new(PublicTemplates::embedded()?));
-    let worker = &JobWorker::new(library, jobs, Clock::system());
+    let clock = Clock::system();
+    let worker = &JobWorker::new(library, jobs, clients.files(clock.clone())?, clock);
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move { worker.handle(event.payload).await }))
         .await
 }

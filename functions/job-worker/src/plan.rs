@@ -5,13 +5,15 @@ use agent_management::agent::store::{Order, list};
 use agent_management::error::{Error, Result};
 use agent_management::id::{AgentId, JobId};
 use agent_management::job::store::{self, Chunk, Ending, Items, Written};
-use agent_management::job::{CHUNKS_MAX, ItemSelection, Job, Plan, Problem, Spec, State, What};
+use agent_management::job::{
+    CHUNKS_MAX, ItemSelection, Job, JobFile, Plan, Problem, Spec, State, Taken, What,
+};
 use agent_management::search::store::{Wanted, find};
 use agent_management::search::{FilterDocument, SearchDocument};
 use agent_management::tier::LimitName;
 use serde_json::json;
 
-use crate::import::chunks;
+use crate::import::{Prepared, Unprepared};
 use crate::{JobWorker, Of};
 
 /// How many agents of a list a page has.
@@ -44,6 +46,8 @@ struct Planning {
     total: u64,
     /// Items that do not fill a chunk yet.
     rest: Vec<AgentId>,
+    /// Chunks that come to their end before all others begin.
+    first: u32,
 }
 
 impl JobWorker {
@@ -67,24 +71,32 @@ impl JobWorker {
         if matches!(spec.what, What::RebuildIndex) {
             return self.plan_rebuild(of, job).await;
         }
-        let content = match &spec.items {
-            ItemSelection::Content(content) => match chunks(of, &spec.what, content) {
-                Ok(chunks) => chunks,
-                Err(problem) => return self.refuse(of, job, problem).await,
-            },
-            _ => Vec::new(),
-        };
-        let mut content = Some(content);
         let mut planning = Planning { plan: format!("{:08x}", fastrand::u32(..)), ..Planning::default() };
         let (_, entitlements) = self.library.base.tenant(of.tenant).await?;
         let max = self.library.base.tiers.limits(&entitlements).get(LimitName::JobItems);
+        let mut prepared = None;
+        if Self::is_import(&spec) {
+            prepared = Some(match self.prepare(of, &spec, &planning.plan, max).await {
+                Ok(prepared) => prepared,
+                Err(Unprepared::Refused(problem)) => return self.refuse(of, job, problem).await,
+                Err(Unprepared::Failed(error)) => return Err(error),
+            });
+        }
+        let file = prepared.as_mut().and_then(|prepared| prepared.file.take());
+        if let What::Export { taken: Taken { templates: true, .. }, .. } = &spec.what
+            && !matches!(spec.items, ItemSelection::LeftBy(_))
+        {
+            let chunks = self.templates_of(of).await?.into_iter().map(|items| (items, None)).collect();
+            let page = Page { ids: Vec::new(), chunks, next: Some(String::new()) };
+            self.cut(of, &job, &spec, &mut planning, page).await?;
+        }
         loop {
-            let page = match (&spec.items, content.take()) {
-                (ItemSelection::Content(_), content) => {
-                    let chunks = content.unwrap_or_default().into_iter().map(|items| (items, None)).collect();
+            let page = match prepared.take() {
+                Some(Prepared { items, .. }) => {
+                    let chunks = items.into_iter().map(|items| (items, None)).collect();
                     Page { ids: Vec::new(), chunks, next: None }
                 }
-                (_, _) => self.page(of, &spec, planning.after.as_deref()).await?,
+                None => self.page(of, &spec, planning.after.as_deref()).await?,
             };
             planning.after.clone_from(&page.next);
             let is_last = page.next.is_none();
@@ -101,9 +113,16 @@ impl JobWorker {
                 return self.refuse(of, job, Problem::new("too_many_chunks", detail)).await;
             }
             if is_last {
-                let Planning { plan: name, chunks, total, .. } = planning;
-                let (_, wave) = Plan::cut(spec.wave_size);
-                return self.adopt(of, job, Plan { name, chunks, total, wave, first: 0 }).await;
+                if matches!(spec.what, What::Export { .. }) {
+                    // All others are before it.
+                    planning.first = planning.chunks;
+                    let last = Page { ids: Vec::new(), chunks: vec![(Items::Assembly, None)], next: None };
+                    self.cut(of, &job, &spec, &mut planning, last).await?;
+                }
+                let Planning { plan: name, chunks, total, first, .. } = planning;
+                let (_, wave) = spec.cut();
+                let plan = Plan { name, chunks, total, wave, first };
+                return self.adopt(of, job, plan, file.as_ref()).await;
             }
         }
     }
@@ -117,12 +136,16 @@ impl JobWorker {
         planning: &mut Planning,
         page: Page,
     ) -> Result<()> {
-        let (size, _) = Plan::cut(spec.wave_size);
+        let (size, _) = spec.cut();
         let mut chunks = Vec::new();
         let mut put = |items: Items, of: Option<u32>, planning: &mut Planning| {
+            // Templates come before the agents that were made from them.
+            if items.is_of_templates() && planning.first == planning.chunks {
+                planning.first += 1;
+            }
             planning.chunks += 1;
             planning.total += items.len() as u64;
-            chunks.push(Chunk { number: planning.chunks, items, of, outcomes: None, findings: Vec::new() });
+            chunks.push(Chunk { of, ..Chunk::new(planning.chunks, items) });
         };
         let mut rest = std::mem::take(&mut planning.rest);
         rest.extend(page.ids);
@@ -148,18 +171,15 @@ impl JobWorker {
         let (items, first) = self.index_of(of).await?;
         let name = format!("{:08x}", fastrand::u32(..));
         let total = items.iter().map(|items| items.len() as u64).sum();
-        let chunks: Vec<Chunk> = (1..)
-            .zip(items)
-            .map(|(number, items)| Chunk { number, items, of: None, outcomes: None, findings: Vec::new() })
-            .collect();
+        let chunks: Vec<Chunk> = (1..).zip(items).map(|(number, items)| Chunk::new(number, items)).collect();
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         store::put_chunks(&self.library.base.store, of.tenant, &job, &name, &chunks).await?;
-        self.adopt(of, job, Plan { name, chunks: count, total, wave: None, first }).await
+        self.adopt(of, job, Plan { name, chunks: count, total, wave: None, first }, None).await
     }
 
-    async fn adopt(&self, of: Of<'_>, job: Job, plan: Plan) -> Result<()> {
+    async fn adopt(&self, of: Of<'_>, job: Job, plan: Plan, file: Option<&JobFile>) -> Result<()> {
         let by = self.stamp(&job);
-        let job = store::adopt(&self.library.base.store, of.tenant, of.id, &plan, by).await?;
+        let job = store::adopt(&self.library.base.store, of.tenant, of.id, &plan, file, by).await?;
         match &job.plan {
             Some(plan) if plan.chunks > 0 => self.release(of, &job, &plan.begin()).await,
             Some(_) => self.finish(of, job).await,
@@ -195,7 +215,9 @@ impl JobWorker {
         let store = &self.library.base.store;
         let own = Vec::new();
         match &spec.items {
-            ItemSelection::Content(_) => Ok(Page { ids: Vec::new(), chunks: own, next: None }),
+            ItemSelection::Content(_) | ItemSelection::Upload(_) => {
+                Err(Error::internal("a file has no pages"))
+            }
             ItemSelection::Ids(ids) => Ok(Page { ids: ids.clone(), chunks: own, next: None }),
             ItemSelection::All => {
                 let page = list(store, of.tenant, Order::OldestFirst, after, LISTED).await?;

@@ -59,7 +59,13 @@ impl JobWorker {
         let table = &self.library.base.store;
         let now = self.clock.now();
         let wrong: Vec<Wrong> = match items {
-            Items::Records(_) => return Err(Error::internal("records in a job that imports nothing")),
+            Items::Records(_)
+            | Items::Templates(_)
+            | Items::TemplateRecords(_)
+            | Items::Filed(_)
+            | Items::Assembly => {
+                return Err(Error::internal("a chunk of another job in one that rebuilds"));
+            }
             Items::Agents(ids) => mend_agents(table, of.tenant, ids, now).await?,
             Items::Terms(terms) => {
                 let mut wrong = Vec::new();

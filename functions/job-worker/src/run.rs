@@ -5,10 +5,11 @@ use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::id::AgentId;
 use agent_management::job::store::{self, Chunk, Decisions, Items, Report};
-use agent_management::job::{Counts, Item, Job, Kind, Outcome, Plan, RECEPTIONS_MAX};
+use agent_management::job::{Counts, Item, Job, JobFile, Kind, Outcome, RECEPTIONS_MAX, Taken, What};
 
 use crate::change::Work;
-use crate::import::targets;
+use crate::export::Written;
+use crate::import::{For, Links, targets};
 use crate::running::Running;
 use crate::{JobWorker, Of};
 
@@ -40,18 +41,35 @@ impl JobWorker {
         let ended = if chunk.outcomes.is_some() {
             chunk
         } else {
-            let (outcomes, findings) = match job.kind {
-                Kind::RebuildIndex if job.is_stopping() => {
-                    (vec![Item::new(Outcome::Skipped); chunk.items.len()], Vec::new())
+            let Written { outcomes, findings, parts } = match job.kind {
+                Kind::RebuildIndex | Kind::ExportAgents if job.is_stopping() => {
+                    let outcomes = vec![Item::new(Outcome::Skipped); chunk.items.len()];
+                    Written { outcomes, ..Written::default() }
                 }
-                Kind::RebuildIndex => self.mend(of, &chunk.items).await?,
-                _ => (self.execute(of, &job, &chunk, decided).await?, Vec::new()),
+                Kind::RebuildIndex => {
+                    let (outcomes, findings) = self.mend(of, &chunk.items).await?;
+                    Written { outcomes, findings, ..Written::default() }
+                }
+                Kind::ExportAgents if matches!(chunk.items, Items::Assembly) => Written::default(),
+                Kind::ExportAgents => {
+                    self.export(of, plan, &chunk, taken(&self.spec(of).await?.what)).await?
+                }
+                _ => {
+                    Written { outcomes: self.execute(of, &job, &chunk, decided).await?, ..Written::default() }
+                }
             };
-            let ended = Chunk { outcomes: Some(bounded(outcomes)), findings, ..chunk };
+            let ended = Chunk { outcomes: Some(bounded(outcomes)), findings, parts, ..chunk };
             store::put_outcomes(table, of.tenant, &job, plan, ended).await?
         };
         let counts = Counts::of(ended.outcomes.as_deref().unwrap_or_default());
-        let report = Report { chunk: number, counts, findings: ended.findings, unstuck };
+        let is_last = matches!(ended.items, Items::Assembly);
+        // What was stuck comes after the file was made, without it.
+        let file = if job.kind == Kind::ExportAgents && !job.is_stopping() && (is_last || is_stuck) {
+            self.assembled(of, &job).await?
+        } else {
+            None
+        };
+        let report = Report { chunk: number, counts, findings: ended.findings, file, unstuck };
         let job = store::report(table, of.tenant, of.id, report, self.stamp(&job)).await?;
         self.go_on(of, job, number).await
     }
@@ -68,13 +86,24 @@ impl JobWorker {
             Ok((_, Some(chunk))) => chunk.items.len() as u64,
             // It can't even be read: as many as a chunk has, and no more than are left.
             Ok((_, None)) | Err(_) => {
-                let (size, _) = Plan::cut(self.spec(of).await?.wave_size);
+                let (size, _) = self.spec(of).await?.cut();
                 let left = job.total().saturating_sub(job.counts.all() + job.stuck_items);
                 left.min(size as u64)
             }
         };
         let job = store::leave_behind(table, of.tenant, of.id, (number, items), self.stamp(&job)).await?;
         self.go_on(of, job, number).await
+    }
+
+    /// The file that an export has made so far.
+    async fn assembled(&self, of: Of<'_>, job: &Job) -> Result<Option<JobFile>> {
+        let spec = self.spec(of).await?;
+        match (&spec.what, &job.plan) {
+            (What::Export { format, .. }, Some(plan)) => {
+                self.assemble(of, job, plan, *format).await.map(Some)
+            }
+            (_, _) => Ok(None),
+        }
     }
 
     async fn execute(
@@ -84,13 +113,7 @@ impl JobWorker {
         chunk: &Chunk,
         decided: Option<Decisions>,
     ) -> Result<Vec<Item>> {
-        let (ids, read): (Vec<AgentId>, Vec<AgentId>) = match &chunk.items {
-            Items::Agents(ids) => (ids.clone(), ids.clone()),
-            Items::Records(records) => {
-                (records.iter().map(|record| record.made().clone()).collect(), targets(records))
-            }
-            Items::Terms(_) => return Err(Error::internal("a chunk of terms in a job about agents")),
-        };
+        let chunk = &self.fetched(of, chunk).await?;
         let spec = self.spec(of).await?;
         let base = &self.library.base;
         let (_, entitlements) = base.tenant(of.tenant).await?;
@@ -102,10 +125,36 @@ impl JobWorker {
             expires_at: now,
             entitlements,
         };
+        let (ids, read): (Vec<AgentId>, Vec<AgentId>) = match &chunk.items {
+            Items::Agents(ids) => (ids.clone(), ids.clone()),
+            Items::Records(records) => {
+                (records.iter().map(|record| record.made().clone()).collect(), targets(records))
+            }
+            Items::TemplateRecords(records) => {
+                let of = For { caller: &caller, job, spec: &spec, chunk: chunk.number };
+                return self.import_templates(of, records).await;
+            }
+            Items::Terms(_) | Items::Templates(_) | Items::Filed(_) | Items::Assembly => {
+                return Err(Error::internal("a chunk of another job in one about agents"));
+            }
+        };
         let source = self.source(of, &spec, chunk).await?;
-        let work = Work { library: &self.library, caller, spec: &spec, source: &source, now };
+        let links = match &chunk.items {
+            Items::Records(records) => self.links(of.tenant, records).await?,
+            _ => Links::new(),
+        };
+        let library = &self.library;
+        let work = Work { library, caller, spec: &spec, job, source: &source, links: &links, now };
         let mut running = Running { worker: self, of, job, chunk, ids, read, work };
         Box::pin(running.run(decided)).await
+    }
+}
+
+/// What of agents a job's file has.
+fn taken(what: &What) -> Taken {
+    match what {
+        What::Export { taken, .. } | What::Import { taken, .. } => *taken,
+        _ => Taken::default(),
     }
 }
 

@@ -275,7 +275,7 @@ impl Running<'_> {
     fn heads_of(&self, index: usize) -> impl Iterator<Item = &AgentId> {
         let targets = match &self.chunk.items {
             Items::Records(records) => records[index].targets.as_slice(),
-            Items::Agents(_) | Items::Terms(_) => std::slice::from_ref(&self.ids[index]),
+            _ => std::slice::from_ref(&self.ids[index]),
         };
         targets.iter()
     }

@@ -4,6 +4,7 @@
 mod routes;
 
 use agent_management::clock::Clock;
+use agent_management::files::store::Signer;
 use agent_management::http;
 use agent_management::http::cors::Cors;
 use agent_management::http::routes::Function;
@@ -15,13 +16,14 @@ use lambda_http::{Body, Request, Response};
 #[derive(Debug, Clone)]
 pub struct Jobs {
     base: Base,
+    signer: Signer,
     clock: Clock,
     cors: Cors,
 }
 
 impl Jobs {
-    pub fn new(base: Base, clock: Clock, cors: Cors) -> Self {
-        Self { base, clock, cors }
+    pub fn new(base: Base, signer: Signer, clock: Clock, cors: Cors) -> Self {
+        Self { base, signer, clock, cors }
     }
 }
 

@@ -11,6 +11,7 @@ use jobs::Jobs;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::init_tracing();
-    let base = Base::new(lambda::store_from_env().await?, Arc::new(Tiers::embedded()?));
-    lambda::rest::run(Jobs::new(base, Clock::system(), lambda::cors_from_env()?)).await
+    let clients = lambda::Clients::from_env()?;
+    let base = Base::new(clients.store().await?, Arc::new(Tiers::embedded()?));
+    lambda::rest::run(Jobs::new(base, clients.signer()?, Clock::system(), lambda::cors_from_env()?)).await
 }

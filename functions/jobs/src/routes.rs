@@ -1,5 +1,6 @@
 //! Which handler answers which operation.
 
+mod files;
 mod follow;
 mod get;
 mod items;
@@ -23,6 +24,8 @@ pub async fn dispatch(jobs: &Jobs, call: &Call) -> Result<Reply> {
     match operation {
         JobsOperation::Start => start::start(jobs, call).await,
         JobsOperation::Import => start::import(jobs, call).await,
+        JobsOperation::BeginUpload => files::begin_upload(jobs, call),
+        JobsOperation::File => files::file(jobs, call).await,
         JobsOperation::PreviewImport => start::preview(jobs, call),
         JobsOperation::List => get::list(jobs, call).await,
         JobsOperation::Get => get::get(jobs, call).await,

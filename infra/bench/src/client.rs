@@ -5,8 +5,11 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::net::TcpStream;
+
+/// What is between the parts of a form; no file of JSON has it with the line's end that goes before.
+const BOUNDARY: &str = "a-part-of-the-form";
 
 #[derive(Debug)]
 pub struct Client {
@@ -33,12 +36,47 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Bytes, String> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.exchange(method, path, token, "application/json", body).await
+        self.exchange(method, path, token, "application/json", body.into()).await
     }
 
     /// Changes an agent, whatever its rev.
     pub async fn change(&mut self, path: &str, token: &str, patch: &Value) -> Result<Bytes, String> {
-        self.exchange("PATCH", path, Some(token), "application/merge-patch+json", patch.to_string()).await
+        let patch = patch.to_string().into();
+        self.exchange("PATCH", path, Some(token), "application/merge-patch+json", patch).await
+    }
+
+    /// Fetches what a URL of this very host leads to, which is signed and needs no token.
+    pub async fn fetch(&mut self, url: &str) -> Result<Bytes, String> {
+        let path = self.path_of(url)?;
+        self.exchange("GET", path, None, "application/json", Bytes::new()).await
+    }
+
+    /// Posts a form to a URL of this very host: its fields, which are signed, and then the file.
+    pub async fn upload(
+        &mut self,
+        url: &str,
+        fields: &Map<String, Value>,
+        file: &[u8],
+    ) -> Result<(), String> {
+        let path = self.path_of(url)?;
+        let mut body = String::new();
+        for (name, value) in fields {
+            let value = value.as_str().ok_or("a field of the form is no text")?;
+            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"");
+            body.push_str(&format!("{head}\r\n\r\n{value}\r\n"));
+        }
+        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"agents.ndjson\"";
+        body.push_str(&format!("--{BOUNDARY}\r\n{head}\r\n\r\n"));
+        let mut body = body.into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.exchange("POST", path, None, &content_type, body.into()).await.map(drop)
+    }
+
+    fn path_of<'url>(&self, url: &'url str) -> Result<&'url str, String> {
+        let rest = url.strip_prefix("http://").and_then(|rest| rest.strip_prefix(self.address.as_str()));
+        rest.ok_or_else(|| format!("{url} is not of {}", self.address))
     }
 
     async fn exchange(
@@ -47,14 +85,14 @@ impl Client {
         path: &str,
         token: Option<&str>,
         content_type: &str,
-        body: String,
+        body: Bytes,
     ) -> Result<Bytes, String> {
         let mut request =
             Request::builder().method(method).uri(path).header("host", &self.address).header("if-match", "*");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.header("content-type", content_type).body(Full::new(Bytes::from(body)));
+        let request = request.header("content-type", content_type).body(Full::new(body));
         let request = request.map_err(|error| error.to_string())?;
         self.sender.ready().await.map_err(|error| error.to_string())?;
         let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;

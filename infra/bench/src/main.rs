@@ -19,6 +19,8 @@ use crate::server::Server;
 
 /// Agents in the tenant before anything is measured.
 const AGENTS: usize = 200;
+/// How long a token is good: longer than anything here takes.
+const TOKEN_TTL_S: u32 = 12 * 3_600;
 
 #[derive(Debug, Parser)]
 struct Options {
@@ -50,8 +52,7 @@ async fn main() -> Result<(), String> {
     }
     if options.jobs {
         let server = Server::start().await?;
-        let token = prepare(&server).await?;
-        jobs::measure(&server, &token, options.large).await?;
+        jobs::measure(&server, options.large).await?;
         return server.stop().await;
     }
     measure(Duration::from_secs(options.seconds)).await
@@ -61,7 +62,7 @@ async fn measure(duration: Duration) -> Result<(), String> {
     let server = Server::start().await?;
     println!("first answer after start  {:>8.0} ms", server.first_answer_after.as_secs_f64() * 1_000.0);
     println!("memory when idle          {:>8.1} MiB", server.resident_mib()?);
-    let token = prepare(&server).await?;
+    let token = prepare(&server, "bench").await?;
     let paths = agents(&server, &token).await?;
     println!("\n{:<10} {:>7} {:>12} {:>9} {:>9}", "operation", "clients", "requests/s", "p50 ms", "p99 ms");
     for clients in [1, 16] {
@@ -85,11 +86,12 @@ async fn measure(duration: Duration) -> Result<(), String> {
 }
 
 /// A tenant without limits, and its token.
-async fn prepare(server: &Server) -> Result<String, String> {
+async fn prepare(server: &Server, tenant: &str) -> Result<String, String> {
     let mut client = Client::connect(&server.address).await?;
     let tier = json!({"tier": "enterprise", "overrides": {"agents": null, "sockets": null, "job_items": null, "requests_per_minute": null}});
-    client.send("PUT", "/_local/tenants/bench", None, Some(&tier)).await?;
-    let answer = client.send("POST", "/_local/token", None, Some(&json!({"tenant": "bench"}))).await?;
+    client.send("PUT", &format!("/_local/tenants/{tenant}"), None, Some(&tier)).await?;
+    let wanted = json!({"tenant": tenant, "ttl_s": TOKEN_TTL_S});
+    let answer = client.send("POST", "/_local/token", None, Some(&wanted)).await?;
     let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
     answer["token"].as_str().map(str::to_owned).ok_or_else(|| "no token".to_owned())
 }

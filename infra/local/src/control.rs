@@ -82,6 +82,15 @@ pub async fn answer(host: &Host, base_url: &str, request: Request<Bytes>) -> Res
     }
 }
 
+/// Answers a request to the bucket, whose signature is all that it takes.
+pub async fn file(host: &Host, request: Request<Bytes>) -> Response<Bytes> {
+    if is_local(request.headers()) {
+        host.bucket.answer(request).await
+    } else {
+        problem(&Problem::new(ProblemCode::RouteNotFound, "Only a loopback Host without a foreign Origin."))
+    }
+}
+
 fn about(base_url: &str) -> Value {
     json!({
         "rest_url": base_url,

@@ -8,6 +8,7 @@ use agent_management::agent::Stamp;
 use agent_management::clock::Clock;
 use agent_management::dynamo::Store;
 use agent_management::error::{Error, Result};
+use agent_management::files::store::Files;
 use agent_management::http::cors::Cors;
 use agent_management::id::TenantId;
 use agent_management::job::RECEPTIONS_MAX;
@@ -19,6 +20,7 @@ use agent_management::usecase::library::Library;
 use agents::Agents;
 use authorizer::{Authorizer, KeySource, Settings};
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use job_worker::JobWorker;
 use jobs::Jobs;
 use search_indexer::SearchIndexer;
@@ -28,7 +30,8 @@ use templates::Templates;
 use webhooks::Webhooks;
 use websocket::WebSocket;
 
-use crate::clients::ClientOf;
+use crate::bucket::{self, Bucket};
+use crate::clients::{ClientOf, ConnectorOf};
 use crate::gateway::{Functions, Gateway};
 use crate::issuer::{AUDIENCE, ISSUER, Issuer};
 use crate::mapping::Function;
@@ -73,6 +76,11 @@ pub struct Parts {
     pub queues: Queues,
     /// Where messages go: the queues, or what stands before them.
     pub queues_client: ClientOf,
+    pub bucket: Bucket,
+    /// What requests for files go to: the bucket, or what stands before it.
+    pub files_connector: ConnectorOf,
+    /// Where the bucket is for clients, up to its name.
+    pub files_url: String,
     pub trimmer: Option<Trimmer>,
     pub issuer: Issuer,
     pub clock: Clock,
@@ -90,7 +98,11 @@ impl Parts {
     pub fn new(engine: Engine, issuer: Issuer, clock: Clock) -> Result<Self, String> {
         let hub = Hub::new(clock.clone());
         let queues = Queues::open(None, clock.clone())?;
+        let bucket = Bucket::open(None, clock.clone())?;
         Ok(Self {
+            files_connector: ConnectorOf::any(SharedHttpConnector::new(bucket.clone())),
+            files_url: bucket::url("http://files.localhost"),
+            bucket,
             table_client: ClientOf::any(SharedHttpClient::new(engine.clone())),
             engine,
             sockets_client: ClientOf::any(SharedHttpClient::new(hub.clone())),
@@ -116,7 +128,11 @@ impl Parts {
         let trimmer = Trimmer::open(&file).map_err(|error| error.to_string())?;
         let queues = Queues::open(Some(&folder.join("queues.sqlite")), clock.clone())?;
         let queues_client = ClientOf::any(SharedHttpClient::new(queues.clone()));
-        Ok(Self { queues, queues_client, trimmer: Some(trimmer), ..Self::new(engine, issuer, clock)? })
+        let bucket = Bucket::open(Some(&folder.join("files")), clock.clone())?;
+        let files_connector = ConnectorOf::any(SharedHttpConnector::new(bucket.clone()));
+        let trimmer = Some(trimmer);
+        let rest = Self::new(engine, issuer, clock)?;
+        Ok(Self { queues, queues_client, bucket, files_connector, trimmer, ..rest })
     }
 }
 
@@ -129,6 +145,7 @@ pub struct Host {
     pub engine: Engine,
     pub hub: Hub,
     pub queues: Queues,
+    pub bucket: Bucket,
     /// From the table's stream to `stream-fanout`.
     pub fanout: StreamMapping,
     /// From the table's stream to `search-indexer`.
@@ -171,6 +188,9 @@ impl Host {
             sockets_client,
             queues,
             queues_client,
+            bucket,
+            files_connector,
+            files_url,
             trimmer,
             issuer,
             clock,
@@ -188,13 +208,14 @@ impl Host {
         };
         let base = |function| Base::new(store(function), Arc::clone(&tiers));
         let public = Arc::new(PublicTemplates::embedded().map_err(|error| error.to_string())?);
+        let signer = bucket::signer(files_url)?;
         let functions = Functions {
             templates: Templates::new(
                 Library::new(base("templates"), Arc::clone(&public)),
                 clock.clone(),
                 cors.clone(),
             ),
-            jobs: Jobs::new(base("jobs"), clock.clone(), cors.clone()),
+            jobs: Jobs::new(base("jobs"), signer.clone(), clock.clone(), cors.clone()),
             agents: Agents::new(base("agents"), clock.clone(), cors.clone()),
             authorizer: Authorizer::new(settings, store("authorizer"), embedded()?, clock.clone()).await,
             webhooks: Webhooks::new(store("webhooks"), Arc::clone(&tiers), clock.clone(), cors.clone()),
@@ -229,7 +250,8 @@ impl Host {
         });
         let indexer = StreamMapping::new(engine.clone(), INDEXER, function, clock.clone(), trimmer);
         let library = Library::new(base("job-worker"), public);
-        let job_worker = JobWorker::new(library, queue("job-worker", JOBS), clock.clone());
+        let files = Files::new(signer, files_connector.function("job-worker"), clock.clone());
+        let job_worker = JobWorker::new(library, queue("job-worker", JOBS), files, clock.clone());
         let function = job_worker.clone();
         let function = Function::new(move |event: Value| {
             let function = function.clone();
@@ -242,6 +264,7 @@ impl Host {
             engine,
             hub,
             queues,
+            bucket,
             fanout,
             indexer,
             jobs,

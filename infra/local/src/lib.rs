@@ -8,6 +8,7 @@
 //! doc says, and IAM, quotas of the account, latency.
 
 mod banner;
+pub mod bucket;
 pub mod cli;
 pub mod clients;
 mod control;

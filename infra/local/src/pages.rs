@@ -22,7 +22,7 @@ const fn page(path: &'static str, content_type: &'static str, content: &'static 
     Page { path, content_type, content }
 }
 
-const PAGES: [Page; 47] = [
+const PAGES: [Page; 48] = [
     page("/", HTML, include_str!("../../console/index.html")),
     page("/docs", HTML, include_str!("../../console/docs.html")),
     page("/docs/docs.css", CSS, include_str!("../../console/docs.css")),
@@ -45,6 +45,7 @@ const PAGES: [Page; 47] = [
     page("/console/events.js", JAVASCRIPT, include_str!("../../console/events.js")),
     page("/console/facts.js", JAVASCRIPT, include_str!("../../console/facts.js")),
     page("/console/fields.js", JAVASCRIPT, include_str!("../../console/fields.js")),
+    page("/console/files.js", JAVASCRIPT, include_str!("../../console/files.js")),
     page("/console/form.js", JAVASCRIPT, include_str!("../../console/form.js")),
     page("/console/history.js", JAVASCRIPT, include_str!("../../console/history.js")),
     page("/console/icon.svg", SVG, include_str!("../../console/icon.svg")),

@@ -28,10 +28,13 @@ use crate::cli::Options;
 use crate::gateway::BODY_MAX_BYTES;
 use crate::host::{Host, Parts};
 use crate::issuer::TokenRequest;
-use crate::{banner, control, pages, schedule, socket};
+use crate::{banner, bucket, control, pages, schedule, socket};
 
 /// What a demo tenant has to look at.
 const SAMPLE_AGENT: &str = include_str!("../../seeds/sample-agent.json");
+
+/// The greatest file that is sent at once, with the form around it.
+const FILE_MAX_BYTES: usize = 80 * 1024 * 1024;
 
 /// How long requests may take to finish after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -80,7 +83,7 @@ pub async fn start(options: &Options) -> Result<Running, String> {
     })?;
     let base_url = format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?);
     let folder = DataFolder::open(options)?;
-    let host = Arc::new(open_host(folder.path(), cors).await?);
+    let host = Arc::new(open_host(folder.path(), &base_url, cors).await?);
     let shown =
         if options.ephemeral { "kept nowhere".to_owned() } else { folder.path().display().to_string() };
     let banner = banner::text(&host, &base_url, &shown);
@@ -166,8 +169,9 @@ async fn run_mapping(host: Arc<Host>) {
     tokio::join!(host.fanout.run(), host.indexer.run(), host.jobs.run());
 }
 
-async fn open_host(folder: &Path, cors: Cors) -> Result<Host, String> {
-    let host = Host::new(Parts { cors, ..Parts::kept_in(folder, Clock::system())? }).await?;
+async fn open_host(folder: &Path, base_url: &str, cors: Cors) -> Result<Host, String> {
+    let files_url = bucket::url(base_url);
+    let host = Host::new(Parts { files_url, cors, ..Parts::kept_in(folder, Clock::system())? }).await?;
     entitle_demo_tenants(&host).await.map_err(|error| error.to_string())?;
     create_samples(&host).await;
     Ok(host)
@@ -216,6 +220,12 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     let (mut parts, body) = request.into_parts();
     if parts.uri.path() == socket::PATH {
         return Box::pin(socket::open(&server.host, &mut parts, server.stopping.clone())).await;
+    }
+    if parts.uri.path().starts_with(bucket::PATH) {
+        return match to_bytes(body, FILE_MAX_BYTES).await {
+            Ok(body) => control::file(&server.host, Request::from_parts(parts, body)).await.map(Body::from),
+            Err(_) => Response::builder().status(413).body(Body::empty()).unwrap_or_default(),
+        };
     }
     // One byte over the limit, so that the gateway sees that there is more.
     let body = match to_bytes(body, BODY_MAX_BYTES + 1).await {

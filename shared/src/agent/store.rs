@@ -75,8 +75,25 @@ pub async fn insert(
     over: Option<u64>,
     assumed: Assumed<'_>,
 ) -> Result<Insertion> {
+    insert_with(store, tenant, agent, creation, over, assumed, Vec::new()).await
+}
+
+/// The same in one transaction with `others`, which have no conditions.
+///
+/// # Errors
+/// [`Error::Unavailable`] after a second of conflicts.
+pub async fn insert_with(
+    store: &Store,
+    tenant: &TenantId,
+    agent: &Agent,
+    creation: Creation,
+    over: Option<u64>,
+    assumed: Assumed<'_>,
+    others: Vec<TransactWriteItem>,
+) -> Result<Insertion> {
     let count = tenant::store::count(store, tenant, Counted::Agents, assumed, &agent.updated)?;
-    match heads::insert(store, head::item(tenant, agent)?, creation, over, count).await? {
+    let beside = std::iter::once(count).chain(others);
+    match heads::insert(store, head::item(tenant, agent)?, creation, over, beside).await? {
         Inserted::Done => Ok(Insertion::Done),
         Inserted::Exists(item) => {
             let creation = Memory::of(&item).creation;

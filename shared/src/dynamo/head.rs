@@ -166,7 +166,7 @@ pub(crate) struct Move<'a> {
     pub operation: Operation,
 }
 
-/// Writes a new head and what counts it, in one transaction. `over` is the `rev` of the tombstone that it
+/// Writes a new head and what goes with it, what counts it first, in one transaction. `over` is the `rev` of the tombstone that it
 /// replaces, if there is one.
 ///
 /// # Errors
@@ -176,7 +176,7 @@ pub(crate) async fn insert(
     mut item: Item,
     creation: Creation,
     over: Option<u64>,
-    count: TransactWriteItem,
+    beside: impl IntoIterator<Item = TransactWriteItem>,
 ) -> Result<Inserted> {
     item.insert(CREATION.to_owned(), AttributeValue::B(Blob::new(creation.to_bytes())));
     let put = Put::builder().table_name(&store.table).set_item(Some(item));
@@ -187,7 +187,8 @@ pub(crate) async fn insert(
             .expression_attribute_values(":rev", number(rev)),
     };
     let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let actions = vec![TransactWriteItem::builder().put(built(put.build())?).build(), count];
+    let mut actions = vec![TransactWriteItem::builder().put(built(put.build())?).build()];
+    actions.extend(beside);
     let Outcome::Refused(refused) = transact::write(store, actions).await? else {
         return Ok(Inserted::Done);
     };

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, WriteRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -109,6 +110,28 @@ impl Store {
     /// [`Error::Unavailable`] or [`Error::Internal`] when it does not.
     pub async fn ping(&self) -> Result<()> {
         self.get(&keys::ping()).await.map(drop)
+    }
+}
+
+/// What a query finds, in its order, as long as it has up to `max_bytes` in all.
+///
+/// # Errors
+/// As the database's.
+pub(crate) async fn bounded_query(query: QueryFluentBuilder, max_bytes: usize) -> Result<Vec<Item>> {
+    let (mut items, mut bytes, mut start) = (Vec::new(), 0, None);
+    loop {
+        let output = query.clone().set_exclusive_start_key(start).send().await?;
+        for item in output.items.unwrap_or_default() {
+            bytes += item.values().filter_map(|value| value.as_s().ok()).map(String::len).sum::<usize>();
+            if bytes > max_bytes {
+                return Ok(items);
+            }
+            items.push(item);
+        }
+        start = output.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
+        }
     }
 }
 

@@ -17,12 +17,13 @@ const NO_COUNTERPART: &str = "has no counterpart";
 /// The most that the documents of one file may take, in bytes: parts that agents share are in each of them.
 const WRITTEN_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A leaf of the file that is in agents.
+/// A leaf of the file that is in agents or templates.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Mapped {
     /// A JSON Pointer (RFC 6901) into the file; into the list of its lines where it has a record a line.
     pub from: String,
-    /// JSON Pointers into the list of the agents' documents.
+    /// JSON Pointers into the list of the agents' documents, where each has its versions, aliases and link to
+    /// a template beside its own members; below `/templates`, into the list of the templates' documents.
     pub to: Vec<String>,
 }
 
@@ -260,5 +261,90 @@ impl Tracker {
             }
         }
         fidelity
+    }
+}
+
+/// What holds of every account, whatever the format.
+#[cfg(test)]
+pub(super) mod laws {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::{Map, Value, json};
+
+    use super::{Fidelity, leaves};
+    use crate::import::Reading;
+
+    /// A part with its document's members as its own.
+    fn spread(part: Value) -> Value {
+        let Value::Object(mut members) = part else { panic!("a part is an object") };
+        if let Some(Value::Object(document)) = members.remove("document") {
+            members.extend(document);
+        }
+        members.remove("source_id");
+        for version in members.get_mut("versions").and_then(Value::as_array_mut).into_iter().flatten() {
+            *version = spread(version.take());
+        }
+        Value::Object(members)
+    }
+
+    /// What the pointers of an account lead into.
+    pub fn tree(reading: &Reading) -> Value {
+        let mut tree = Map::new();
+        for (index, agent) in reading.agents.iter().enumerate() {
+            let mut whole = json!(agent.beside);
+            whole["document"] = agent.document.clone();
+            tree.insert(index.to_string(), spread(whole));
+        }
+        if !reading.templates.is_empty() {
+            let templates = reading.templates.iter().map(|template| spread(json!(template)));
+            tree.insert("templates".to_owned(), templates.collect());
+        }
+        Value::Object(tree)
+    }
+
+    fn is_scalar(value: &Value) -> bool {
+        !value.is_array() && !value.is_object()
+    }
+
+    /// A pointer, and those of everything that it is in.
+    fn itself_and_parents(pointer: &str) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(pointer), |place| place.rsplit_once('/').map(|(parent, _)| parent))
+    }
+
+    /// The laws of every reading.
+    pub fn check(file: &Value, reading: &Reading, case: &str) {
+        let documents = tree(reading);
+        let Fidelity { mapped, defaulted, dropped, added } = &reading.fidelity;
+        let mut from: Vec<_> = mapped.iter().map(|leaf| leaf.from.clone()).collect();
+        from.extend(defaulted.iter().map(|leaf| leaf.from.clone()));
+        from.extend(dropped.iter().map(|leaf| leaf.from.clone()));
+        from.sort_unstable();
+        let mut all = leaves(file);
+        all.sort_unstable();
+        assert_eq!(from, all, "{case}");
+
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        let of_mapped = mapped.iter().flat_map(|leaf| &leaf.to);
+        let others = defaulted.iter().map(|leaf| &leaf.to).chain(added.iter().map(|place| &place.to));
+        for place in of_mapped.chain(others) {
+            assert!(documents.pointer(place).is_some(), "{place} of {documents}\n{case}");
+            *places.entry(place).or_default() += 1;
+        }
+        if documents != json!({}) {
+            for leaf in leaves(&documents) {
+                let is_told = itself_and_parents(&leaf).any(|place| places.contains_key(place));
+                assert!(is_told, "{leaf} of {documents} comes from nowhere\n{case}");
+            }
+        }
+        for leaf in mapped {
+            let distinct: BTreeSet<_> = leaf.to.iter().collect();
+            assert!(!distinct.is_empty() && distinct.len() == leaf.to.len(), "{leaf:?}\n{case}");
+            let [to] = leaf.to.as_slice() else { continue };
+            let (was, is) = (file.pointer(&leaf.from).unwrap(), documents.pointer(to).unwrap());
+            if places[to.as_str()] == 1 && is_scalar(was) && is_scalar(is) {
+                let is_alike = was == is || is.as_str() == Some(was.to_string().as_str());
+                assert!(is_alike, "{leaf:?}: {was} became {is}\n{case}");
+            }
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! What files of other systems become: documents such as `POST /v1/agents` takes, and an account of every
 //! leaf of the file. A file is read as far as it can be understood and no text is cut; whether a document is
-//! an agent is for [`crate::agent::NewAgent::read`] to say. Secrets are never taken.
+//! an agent is for [`crate::agent::NewAgent::read`] to say. Secrets are never taken. This service's own files
+//! also bring what agents have beside their documents, and templates.
 
 mod a2a;
 mod fidelity;
+mod imported;
 mod langgraph;
 mod letta;
 mod native;
 mod openai;
 mod secrets;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -19,24 +22,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::json::parse;
+use crate::json::parse_file;
 use crate::violation::{Violation, pointer_segment};
 
 pub use fidelity::{Added, Defaulted, Dropped, Fidelity, Mapped, leaves};
 use fidelity::{Place, SECRET, Tracker, pointers_bytes};
+pub use imported::{Beside, ImportedTemplate, ImportedVersion};
+pub use secrets::strip;
 use secrets::{Within, holds_secret, is_secret_name, without_secrets};
+pub use split::{Name, Part, split};
 
-/// The most agents of a file.
+/// The most agents and templates of a file, together.
 const AGENTS_MAX: usize = 10_000;
 /// The most bytes that the pointers to a file's leaves may have, all together.
 const POINTERS_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// The bounds of an agent's tags and metadata, for what an import makes itself.
-const TAGS_MAX: usize = 16;
+/// The bounds of an agent's metadata, for what an import makes itself.
 const PAIRS_MAX: usize = 50;
 const PAIR_NAME_MAX: usize = 64;
 const PAIR_TEXT_MAX: usize = 512;
 /// What in a document is a list.
-const LISTS: [&str; 4] = ["/tags", "/config/tools", "/config/knowledge", "/config/model/parameters/stop"];
+const LISTS: [&str; 5] =
+    ["/tags", "/config/tools", "/config/knowledge", "/config/model/parameters/stop", "/routes"];
 
 /// Another system's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,33 +83,60 @@ pub struct Imported {
     pub source_id: Option<String>,
     /// What `POST /v1/agents` takes; not judged yet.
     pub document: Value,
+    /// What else there is of it. Only files of this service have it.
+    pub beside: Beside,
 }
 
 /// What a file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
+    pub templates: Vec<ImportedTemplate>,
     pub agents: Vec<Imported>,
     pub fidelity: Fidelity,
 }
 
-/// Reads a whole file: one JSON document, or a record a line. `default_model` is `provider/id`, for agents
-/// whose file names no model.
+/// What of a file is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// `provider/id`, for agents whose file names no model.
+    pub default_model: Option<&'a str>,
+    /// Versions, and the aliases that lead to them.
+    pub versions: bool,
+    /// Templates. Which one an agent was made from is taken in any case.
+    pub templates: bool,
+}
+
+/// Reads a whole file: one JSON document, or a record a line.
 ///
 /// # Errors
 /// [`Error::Malformed`] or [`Error::TooLarge`] as [`parse`] has them, for the document or for a line;
 /// [`Error::Invalid`] for what has not the format's shape or would become too much, with a pointer into the
 /// file; and for a default model that is none, with a pointer into the request.
-pub fn read(format: Format, text: &str, default_model: Option<&str>) -> Result<Reading> {
-    let default_model = default_model.map(default_model_of).transpose()?;
+pub fn read(format: Format, text: &str, options: Options<'_>) -> Result<Reading> {
+    let default_model = options.default_model.map(default_model_of).transpose()?;
     let file = file(format, text)?;
     let bytes = pointers_bytes(&file, 0);
     if bytes > POINTERS_MAX_BYTES {
         return Err(too_large(POINTERS_MAX_BYTES, bytes));
     }
-    let mut reader = Reader { tracker: Tracker::new(&file), agents: Vec::new(), default_model };
+    let mut reader = Reader {
+        tracker: Tracker::new(&file),
+        templates: Vec::new(),
+        agents: Vec::new(),
+        default_model,
+        takes_versions: options.versions,
+        takes_templates: options.templates,
+    };
     let root = Place { pointer: String::new(), value: &file };
     let records = if file.is_array() { root.items() } else { vec![root] };
     for record in &records {
+        let said = record.member("format");
+        // Others have agents in a member of that name too.
+        if let Some(said) = said.filter(|_| format != Format::AgentManagement)
+            && said.value.as_str() == Some(Format::AgentManagement.as_str())
+        {
+            return Err(unlike(&said, "the file is one of this service"));
+        }
         match format {
             Format::AgentManagement => native::read(record, &mut reader)?,
             Format::LanggraphAssistants => langgraph::read(record, &mut reader)?,
@@ -113,7 +146,8 @@ pub fn read(format: Format, text: &str, default_model: Option<&str>) -> Result<R
         }
     }
     reader.check_room()?;
-    Ok(Reading { agents: reader.agents, fidelity: reader.tracker.finish() })
+    let Reader { tracker, templates, agents, .. } = reader;
+    Ok(Reading { templates, agents, fidelity: tracker.finish() })
 }
 
 /// The file as one value: the list of its lines where it has a record a line.
@@ -122,19 +156,19 @@ fn file(format: Format, text: &str) -> Result<Value> {
         text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
     // No document of several lines begins with one that is a document.
     if let [(_, first), _, ..] = lines.as_slice()
-        && parse(first.as_bytes()).is_ok()
+        && parse_file(first.as_bytes()).is_ok()
     {
         return lines.into_iter().map(|(index, line)| parse_line(index + 1, line)).collect();
     }
-    match parse(text.as_bytes())? {
+    match parse_file(text.as_bytes())? {
         // Some published agent files are a text that holds the file.
-        Value::String(inner) if format == Format::LettaAgents => parse(inner.as_bytes()),
+        Value::String(inner) if format == Format::LettaAgents => parse_file(inner.as_bytes()),
         file => Ok(file),
     }
 }
 
 fn parse_line(number: usize, line: &str) -> Result<Value> {
-    parse(line.as_bytes()).map_err(|error| match error {
+    parse_file(line.as_bytes()).map_err(|error| match error {
         Error::Malformed(detail) => Error::Malformed(format!("record on line {number}: {detail}")),
         error => error,
     })
@@ -190,18 +224,27 @@ fn insert(document: &mut Value, to: &str, value: Value) {
 /// What the readers of all formats fill.
 struct Reader {
     tracker: Tracker,
+    templates: Vec<ImportedTemplate>,
     agents: Vec<Imported>,
     default_model: Option<(String, String)>,
+    takes_versions: bool,
+    takes_templates: bool,
 }
 
 impl Reader {
     /// Begins an agent's document.
     fn draft(&mut self) -> Result<Draft<'_>> {
+        let at = format!("/{}", self.agents.len());
+        self.draft_at(at)
+    }
+
+    fn draft_at(&mut self, at: String) -> Result<Draft<'_>> {
         self.check_room()?;
-        if self.agents.len() >= AGENTS_MAX {
-            return Err(too_large(AGENTS_MAX, self.agents.len() + 1));
+        let count = self.agents.len() + self.templates.len();
+        if count >= AGENTS_MAX {
+            return Err(too_large(AGENTS_MAX, count + 1));
         }
-        Ok(Draft { reader: self, document: json!({}), source_id: None, known: HashMap::new() })
+        Ok(Draft::new(self, at))
     }
 
     fn check_room(&self) -> Result<()> {
@@ -213,28 +256,34 @@ impl Reader {
     }
 }
 
-/// An agent's document while it is written. Places in it are pointers into it; whatever is written says
-/// where it comes from.
+/// A document while it is written. Places in it are pointers into it; whatever is written says where it comes
+/// from.
 struct Draft<'r> {
     reader: &'r mut Reader,
+    /// Where it is in the list of all.
+    at: String,
     document: Value,
+    beside: Beside,
     source_id: Option<String>,
     /// Where in its list each item is that has a name.
     known: HashMap<String, String>,
 }
 
-impl Draft<'_> {
+impl<'r> Draft<'r> {
+    fn new(reader: &'r mut Reader, at: String) -> Self {
+        let beside = Beside::default();
+        Self { reader, at, document: json!({}), beside, source_id: None, known: HashMap::new() }
+    }
+
     fn finish(mut self) {
-        if self.document.pointer("/config").is_none() {
-            self.add("/config", json!({}), "an agent has a configuration");
-        }
-        let Self { reader, document, source_id, .. } = self;
-        reader.agents.push(Imported { source_id, document });
+        self.configure();
+        let Self { reader, document, beside, source_id, .. } = self;
+        reader.agents.push(Imported { source_id, document, beside });
     }
 
     /// A place in this document as a pointer into the list of all.
     fn place(&self, to: &str) -> String {
-        format!("/{}{to}", self.reader.agents.len())
+        format!("{}{to}", self.at)
     }
 
     fn write(&mut self, to: &str, value: Value) -> bool {
@@ -298,55 +347,6 @@ impl Draft<'_> {
             for (from, to) in taken {
                 self.reader.tracker.map(&from, &to);
             }
-        }
-    }
-
-    fn source_id(&mut self, id: Option<Place<'_>>) {
-        if let Some(id) = id
-            && let Some(text) = id.text()
-        {
-            self.source_id = Some(text.to_owned());
-            self.drop(&id, "identifies the agent in its source only");
-        }
-    }
-
-    fn name(&mut self, agent: &Place<'_>) {
-        const NAME: &str = "Imported agent";
-        const REASON: &str = "an agent has a name";
-        match agent.member("name") {
-            Some(name) if name.text().is_some() => self.copy(&name, "/name"),
-            Some(name) if name.is_leaf() => self.default(&name, "/name", NAME, REASON),
-            Some(_) | None => self.add("/name", NAME, REASON),
-        }
-    }
-
-    fn description(&mut self, agent: &Place<'_>) {
-        if let Some(description) = agent.member("description").filter(|said| said.value.is_string()) {
-            self.copy(&description, "/description");
-        }
-    }
-
-    /// Where an item of this name is in a list, or goes; whether it is new.
-    fn item(&mut self, list: &str, name: &str) -> (String, bool) {
-        let key = format!("{list}/{name}");
-        if let Some(at) = self.known.get(&key) {
-            return (at.clone(), false);
-        }
-        let count = self.document.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
-        let at = format!("{list}/{count}");
-        self.known.insert(key, at.clone());
-        (at, true)
-    }
-
-    fn tag(&mut self, tag: &Place<'_>) {
-        let Some(text) = tag.text() else { return };
-        let count = self.document.pointer("/tags").and_then(Value::as_array).map_or(0, Vec::len);
-        if count >= TAGS_MAX && !self.known.contains_key(&format!("/tags/{text}")) {
-            return self.drop(tag, "an agent has at most 16 tags");
-        }
-        match self.item("/tags", text) {
-            (at, true) => self.copy(tag, &at),
-            (at, false) => self.map(tag, &at),
         }
     }
 

@@ -101,6 +101,26 @@ pub(super) struct Within {
     secret: bool,
 }
 
+impl Within {
+    /// Whether a member is left out.
+    fn leaves_out(self, name: &str, member: &Value) -> bool {
+        const VALUES: [&str; 5] = ["default", "examples", "example", "const", "enum"];
+        let is_secret = is_secret_name(name) && !refers_to_secret(member);
+        if self.names {
+            is_secret && !member.is_object()
+        } else {
+            is_secret || (self.secret && VALUES.contains(&name))
+        }
+    }
+
+    /// Where what is in a member is.
+    fn member(self, name: &str, member: &Value) -> Self {
+        const NAMES: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+        let is_secret = is_secret_name(name) && !refers_to_secret(member);
+        Self { names: !self.names && NAMES.contains(&name), secret: self.secret || (self.names && is_secret) }
+    }
+}
+
 /// A tree without what looks like a secret, and what became of the leaves that stay. A schema keeps its
 /// properties whatever they are called, but says no value of one that is a secret.
 pub(super) fn without_secrets(
@@ -109,8 +129,6 @@ pub(super) fn without_secrets(
     within: Within,
     taken: &mut Vec<(String, String)>,
 ) -> Option<Value> {
-    const NAMES: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
-    const VALUES: [&str; 5] = ["default", "examples", "example", "const", "enum"];
     if from.is_leaf() {
         taken.push((from.pointer.clone(), to.to_owned()));
         return Some(from.value.clone());
@@ -122,19 +140,10 @@ pub(super) fn without_secrets(
     }
     let mut members = Map::new();
     for (name, member) in from.members() {
-        let is_secret = is_secret_name(name) && !refers_to_secret(member.value);
-        let is_left_out = if within.names {
-            is_secret && !member.value.is_object()
-        } else {
-            is_secret || (within.secret && VALUES.contains(&name))
-        };
-        if is_left_out {
+        if within.leaves_out(name, member.value) {
             continue;
         }
-        let inner = Within {
-            names: !within.names && NAMES.contains(&name),
-            secret: within.secret || (within.names && is_secret),
-        };
+        let inner = within.member(name, member.value);
         let to = format!("{to}/{}", pointer_segment(name));
         if let Some(value) = without_secrets(&member, &to, inner, taken) {
             members.insert(name.to_owned(), value);
@@ -145,4 +154,58 @@ pub(super) fn without_secrets(
         Value::Object(_) if !members.is_empty() => Some(Value::Object(members)),
         _ => None,
     }
+}
+
+/// A resource as it is answered, without what looks like a secret in it, and how many members that was.
+pub fn strip(mut resource: Value) -> (Value, u64) {
+    let mut left_out = 0;
+    let Some(members) = resource.as_object_mut() else {
+        return (resource, 0);
+    };
+    if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, value| {
+            let is_secret = is_secret_name(name) || value.as_str().is_some_and(holds_secret);
+            left_out += u64::from(is_secret);
+            !is_secret
+        });
+    }
+    for variable in members.get_mut("variables").and_then(Value::as_array_mut).into_iter().flatten() {
+        let is_secret = variable["name"].as_str().is_some_and(is_secret_name);
+        if let Some(schema) = variable.get_mut("schema").filter(|_| is_secret) {
+            left_out += strip_tree(schema, Within { names: false, secret: true });
+        }
+    }
+    for name in ["config", "agent", "variables", "example", "template"] {
+        if let Some(part) = members.get_mut(name) {
+            left_out += strip_tree(part, Within::default());
+        }
+    }
+    (resource, left_out)
+}
+
+/// The same of a tree of settings, by the rules of [`without_secrets`]; texts that hold one go, too, but those that
+/// are there to be read.
+fn strip_tree(tree: &mut Value, within: Within) -> u64 {
+    let mut left_out = 0;
+    match tree {
+        Value::Array(items) => {
+            for item in items {
+                left_out += strip_tree(item, Within { names: false, ..within });
+            }
+        }
+        Value::Object(members) => {
+            members.retain(|name, member| {
+                let is_prose = name == "instructions" || name == "description";
+                let is_left_out = within.leaves_out(name, member)
+                    || (!is_prose && member.as_str().is_some_and(holds_secret));
+                left_out += u64::from(is_left_out);
+                !is_left_out
+            });
+            for (name, member) in members {
+                left_out += strip_tree(member, within.member(name, member));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    left_out
 }

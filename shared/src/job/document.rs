@@ -1,4 +1,4 @@
-//! What clients write to start a job, and what of it is kept.
+//! What clients write to start a job.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use validator::Validate;
 
-use super::Kind;
-use super::import::OnConflict;
+use super::{ItemSelection, Spec, Taken, What};
 use crate::agent::read_bounded;
 use crate::error::{Error, Result};
-use crate::id::{AgentId, JobId, TemplateId};
-use crate::import::Format;
+use crate::export::Layout;
+use crate::id::{AgentId, TemplateId};
 use crate::patch::{Dialect, Patch};
 use crate::search::{CountDocument, FilterDocument};
 use crate::template::drift::UpgradeDocument;
@@ -37,6 +36,7 @@ enum Startable {
     ArchiveAgents,
     DeleteAgents,
     UpgradeTemplate,
+    ExportAgents,
     RebuildIndex,
 }
 
@@ -58,7 +58,8 @@ pub struct Selector {
 #[serde(deny_unknown_fields)]
 pub struct JobDocument {
     kind: Startable,
-    /// Every kind but `rebuild_index` has one; `upgrade_template` may leave it out for every agent of the template.
+    /// Every kind but `rebuild_index` has one. `upgrade_template` may leave it out for every agent of the template,
+    /// and `export_agents` for every agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     selector: Option<Selector>,
@@ -80,6 +81,15 @@ pub struct JobDocument {
     /// Values that differ from those that the agents were made with.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     variables: Map<String, Value>,
+    /// Of `export_agents`, like the members that follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Layout>,
+    /// Whether the agents' versions are in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    versions: Option<bool>,
+    /// Whether the tenant's own templates are in the file, with their versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    templates: Option<bool>,
     /// Find out what would become of each item, and change nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
@@ -99,102 +109,6 @@ pub struct RevertDocument {
     /// Find out what would be taken back, and change nothing.
     #[serde(default)]
     pub dry_run: bool,
-}
-
-/// What a job does, with what it needs for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    Update { patch: Value },
-    Archive,
-    Delete { force: bool },
-    Upgrade { template: TemplateId, version: Option<u64>, take: Option<Side>, variables: Map<String, Value> },
-    Import { format: Format, on_conflict: OnConflict, default_model: Option<String> },
-    RebuildIndex,
-    Revert,
-}
-
-impl What {
-    /// Whether it may count agents in or out.
-    pub fn moves_counts(&self) -> bool {
-        match self {
-            Self::Archive | Self::Delete { .. } | Self::Import { .. } | Self::Revert => true,
-            Self::Update { .. } | Self::Upgrade { .. } | Self::RebuildIndex => false,
-        }
-    }
-
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Update { .. } => Kind::UpdateAgents,
-            Self::Archive => Kind::ArchiveAgents,
-            Self::Delete { .. } => Kind::DeleteAgents,
-            Self::Upgrade { .. } => Kind::UpgradeTemplate,
-            Self::Import { .. } => Kind::ImportAgents,
-            Self::RebuildIndex => Kind::RebuildIndex,
-            Self::Revert => Kind::Revert,
-        }
-    }
-}
-
-/// Where a job's items come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemSelection {
-    All,
-    Ids(Vec<AgentId>),
-    Filter(Box<FilterDocument>),
-    /// The agents of a file.
-    Content(Value),
-    /// What another job changed.
-    ChangedBy(JobId),
-    /// What is left to do of another job.
-    LeftBy(JobId),
-}
-
-/// What a job is to do, as it is kept beside its head. It never changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
-    pub what: What,
-    pub items: ItemSelection,
-    pub dry_run: bool,
-    pub max_failures: Option<u64>,
-    pub wave_size: Option<u64>,
-}
-
-impl Spec {
-    /// Over everything that there is.
-    pub fn of_all(what: What) -> Self {
-        Self { what, items: ItemSelection::All, dry_run: false, max_failures: None, wave_size: None }
-    }
-
-    /// The job that it follows.
-    pub fn of(&self) -> Option<JobId> {
-        match &self.items {
-            ItemSelection::ChangedBy(job) | ItemSelection::LeftBy(job) => Some(job.clone()),
-            ItemSelection::All
-            | ItemSelection::Ids(_)
-            | ItemSelection::Filter(_)
-            | ItemSelection::Content(_) => None,
-        }
-    }
-
-    /// What takes the job's changes back.
-    pub fn reverting(job: &JobId, dry_run: bool) -> Self {
-        Self { items: ItemSelection::ChangedBy(job.clone()), dry_run, ..Self::of_all(What::Revert) }
-    }
-
-    /// The same over what is left of the job.
-    pub fn retrying(self, job: &JobId) -> Self {
-        Self { items: ItemSelection::LeftBy(job.clone()), ..self }
-    }
-
-    /// How many items the selection names, if it names them.
-    pub fn named(&self) -> Option<usize> {
-        match &self.items {
-            ItemSelection::Ids(ids) => Some(ids.len()),
-            _ => None,
-        }
-    }
 }
 
 impl JobDocument {
@@ -223,16 +137,22 @@ impl JobDocument {
     fn misplaced(&self) -> Vec<Violation> {
         use Startable as S;
         let of_upgrade: &[Startable] = &[S::UpgradeTemplate];
+        let of_export: &[Startable] = &[S::ExportAgents];
         let changing: &[Startable] =
             &[S::UpdateAgents, S::ArchiveAgents, S::DeleteAgents, S::UpgradeTemplate];
+        let selecting: &[Startable] =
+            &[S::UpdateAgents, S::ArchiveAgents, S::DeleteAgents, S::UpgradeTemplate, S::ExportAgents];
         let members = [
-            ("selector", self.selector.is_some(), changing),
+            ("selector", self.selector.is_some(), selecting),
             ("patch", self.patch.is_some(), &[S::UpdateAgents][..]),
             ("force", self.force.is_some(), &[S::DeleteAgents][..]),
             ("template_id", self.template_id.is_some(), of_upgrade),
             ("version", self.version.is_some(), of_upgrade),
             ("take", self.take.is_some(), of_upgrade),
             ("variables", !self.variables.is_empty(), of_upgrade),
+            ("format", self.format.is_some(), of_export),
+            ("versions", self.versions.is_some(), of_export),
+            ("templates", self.templates.is_some(), of_export),
             ("dry_run", self.dry_run.is_some(), changing),
             ("max_failures", self.max_failures.is_some(), changing),
             ("wave_size", self.wave_size.is_some(), changing),
@@ -253,7 +173,7 @@ impl JobDocument {
             found.push(Violation::new("/selector", "required", detail));
         };
         match (&self.selector, self.kind) {
-            (None, Startable::RebuildIndex) => Ok(Some(ItemSelection::All)),
+            (None, Startable::RebuildIndex | Startable::ExportAgents) => Ok(Some(ItemSelection::All)),
             (None, Startable::UpgradeTemplate) => {
                 let template = self.template_id.as_ref().map(|id| json!({"template": id}));
                 let filter = template.and_then(|filter| serde_json::from_value(filter).ok());
@@ -312,6 +232,13 @@ impl JobDocument {
                 let (version, take) = (self.version, self.take);
                 What::Upgrade { template: template.clone(), version, take, variables: self.variables.clone() }
             }
+            Startable::ExportAgents => What::Export {
+                format: self.format.unwrap_or_default(),
+                taken: Taken {
+                    versions: self.versions.unwrap_or_default(),
+                    templates: self.templates.unwrap_or_default(),
+                },
+            },
             Startable::RebuildIndex => What::RebuildIndex,
         }))
     }

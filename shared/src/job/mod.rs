@@ -8,6 +8,7 @@ pub mod import;
 pub mod message;
 mod outcome;
 mod plan;
+mod spec;
 pub mod store;
 mod undo;
 mod view;
@@ -19,13 +20,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use document::{
-    ItemSelection, JobDocument, NoSuchOutcome, RevertDocument, Spec, What, read_patch, upgrade_of,
-};
+pub use document::{JobDocument, NoSuchOutcome, RevertDocument, read_patch, upgrade_of};
 pub use outcome::{Counts, Decision, Item, Outcome, Problem};
 pub use plan::{LANES, Next, Plan};
+pub use spec::{ItemSelection, Spec, Taken, What};
 pub use undo::{StatusBefore, Undo};
-pub use view::{ItemView, JobSummary, JobView};
+pub use view::{ItemView, JobFileView, JobSummary, JobView};
 
 use crate::agent::Stamp;
 use crate::creation::Request;
@@ -52,6 +52,7 @@ pub enum Kind {
     DeleteAgents,
     UpgradeTemplate,
     ImportAgents,
+    ExportAgents,
     RebuildIndex,
     Revert,
 }
@@ -64,6 +65,7 @@ impl Kind {
             Self::DeleteAgents => "delete_agents",
             Self::UpgradeTemplate => "upgrade_template",
             Self::ImportAgents => "import_agents",
+            Self::ExportAgents => "export_agents",
             Self::RebuildIndex => "rebuild_index",
             Self::Revert => "revert",
         }
@@ -73,7 +75,7 @@ impl Kind {
     pub fn is_revertible(self) -> bool {
         match self {
             Self::UpdateAgents | Self::ArchiveAgents | Self::UpgradeTemplate | Self::Revert => true,
-            Self::DeleteAgents | Self::ImportAgents | Self::RebuildIndex => false,
+            Self::DeleteAgents | Self::ImportAgents | Self::ExportAgents | Self::RebuildIndex => false,
         }
     }
 }
@@ -90,6 +92,20 @@ pub enum State {
     Succeeded,
     Failed,
     Cancelled,
+}
+
+/// A file that a job has written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobFile {
+    pub name: String,
+    pub bytes: u64,
+}
+
+impl JobFile {
+    /// By the name's ending.
+    pub fn content_type(&self) -> &'static str {
+        if self.name.ends_with(".ndjson") { "application/x-ndjson" } else { "application/json" }
+    }
 }
 
 /// There is no such state.
@@ -150,6 +166,8 @@ pub struct Job {
     pub problem: Option<Problem>,
     /// JSON: what it found or made beside what became of its items.
     pub result: Option<serde_json::Value>,
+    /// What it has written for whoever asked for it.
+    pub file: Option<JobFile>,
     /// Counts every change of the head, from 1.
     pub rev: u64,
     pub created: Stamp,
@@ -177,6 +195,7 @@ impl Job {
             cancelled: None,
             problem: None,
             result: None,
+            file: None,
             rev: 1,
             created: stamp.clone(),
             updated: stamp,

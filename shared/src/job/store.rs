@@ -3,6 +3,7 @@
 //! equal outcomes however often a message comes.
 
 mod chunk;
+mod decisions;
 mod head;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -11,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 
-use super::{Counts, Job, Plan, Problem, Spec, State};
+use super::{Counts, Job, JobFile, Plan, Problem, Spec, State};
 use crate::agent::Stamp;
 use crate::clock::rfc3339;
 use crate::creation::Creation;
@@ -20,10 +21,8 @@ use crate::dynamo::{Item, Store, built, keys, number, text};
 use crate::error::{Error, Result};
 use crate::id::{JobId, TenantId};
 
-pub use chunk::{
-    Chunk, Decisions, Items, get_decisions, get_with_chunk, list_chunks, put_chunks, put_decisions,
-    put_outcomes, retried,
-};
+pub use chunk::{Chunk, Filed, Items, get_with_chunk, list_chunks, put_chunks, put_outcomes, retried};
+pub use decisions::{Decisions, get_decisions, put_decisions};
 pub use head::{is_image, list, read_image};
 
 /// What became of an insertion.
@@ -212,10 +211,20 @@ pub async fn begin(store: &Store, tenant: &TenantId, id: &JobId, by: Stamp) -> R
 ///
 /// # Errors
 /// As the database's.
-pub async fn adopt(store: &Store, tenant: &TenantId, id: &JobId, plan: &Plan, by: Stamp) -> Result<Job> {
+pub async fn adopt(
+    store: &Store,
+    tenant: &TenantId,
+    id: &JobId,
+    plan: &Plan,
+    file: Option<&JobFile>,
+    by: Stamp,
+) -> Result<Job> {
     let plan_json = serde_json::to_string(plan).map_err(|_| Error::internal("a plan is no JSON"))?;
     let update = Update {
-        set: vec![("status", text(State::Running.as_str())), ("plan", text(plan_json))],
+        set: [("status", text(State::Running.as_str())), ("plan", text(plan_json))]
+            .into_iter()
+            .chain(file.map(head::file_attribute).transpose()?)
+            .collect(),
         names: vec![("#status", "status"), ("#plan", "plan")],
         values: vec![(":planning", text(State::Planning.as_str()))],
         ..Update::new("#status = :planning AND attribute_not_exists(#plan)", by)
@@ -248,6 +257,8 @@ pub struct Report {
     pub counts: Counts,
     /// What it found, by name.
     pub findings: Vec<(String, u64)>,
+    /// What it has made of all others.
+    pub file: Option<JobFile>,
     /// Where the chunk was stuck, how many items it has.
     pub unstuck: Option<u64>,
 }
@@ -257,7 +268,7 @@ pub struct Report {
 /// # Errors
 /// As the database's.
 pub async fn report(store: &Store, tenant: &TenantId, id: &JobId, report: Report, by: Stamp) -> Result<Job> {
-    let Report { chunk, counts, findings, unstuck } = report;
+    let Report { chunk, counts, findings, file, unstuck } = report;
     let findings: Vec<(String, u64)> =
         findings.into_iter().map(|(name, count)| (format!("{}{name}", head::FOUND), count)).collect();
     let mut add: Vec<(&str, AttributeValue)> = head::counted(counts);
@@ -281,6 +292,7 @@ pub async fn report(store: &Store, tenant: &TenantId, id: &JobId, report: Report
             update.values = vec![(":chunk", number(u64::from(chunk)))];
         }
     }
+    update.set.extend(file.as_ref().map(head::file_attribute).transpose()?);
     write(store, tenant, id, update).await.map(Written::into_job)
 }
 

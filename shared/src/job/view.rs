@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Item, Job, KEPT_S, Kind, Outcome, Problem, State};
+use super::{Item, Job, JobFile, KEPT_S, Kind, Outcome, Problem, State};
 use crate::clock::rfc3339;
 
 /// A job as `GET /v1/jobs/{job_id}` answers it.
@@ -30,6 +30,8 @@ pub struct JobView<'a> {
     pub of: Option<&'a str>,
     /// What it found, beside what became of its items.
     pub result: Option<&'a Value>,
+    /// What it has written; `GET /v1/jobs/{job_id}/file` says where to fetch it.
+    pub file: Option<&'a JobFile>,
     pub rev: u64,
     pub created_at: String,
     pub created_by: &'a str,
@@ -81,6 +83,7 @@ impl<'a> From<&'a Job> for JobView<'a> {
             problem: job.problem.as_ref(),
             of: job.of.as_ref().map(crate::id::JobId::as_str),
             result: job.result.as_ref(),
+            file: job.file.as_ref(),
             rev: job.rev,
             created_at: rfc3339(job.created.at),
             created_by: job.created.by.as_str(),
@@ -90,6 +93,17 @@ impl<'a> From<&'a Job> for JobView<'a> {
             expires_at: rfc3339(expires_at),
         }
     }
+}
+
+/// Where to fetch what a job has written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct JobFileView<'a> {
+    pub name: &'a str,
+    pub content_type: &'static str,
+    pub bytes: u64,
+    /// A URL that answers with the file to whoever has it, until it expires.
+    pub url: String,
+    pub expires_at: String,
 }
 
 /// A row of the list of jobs.

@@ -14,8 +14,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::clock::Clock;
 use crate::connection::post::Sockets;
 use crate::dynamo::Store;
+use crate::files::store::{BadPlace, Files, Place, Signer};
 use crate::http::cors::Cors;
 use crate::queue::Queue;
 
@@ -24,6 +26,7 @@ use super::tls::{self, Roots};
 /// Variables that every SDK of AWS reads: another endpoint for one service.
 const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 const SQS_URL: &str = "AWS_ENDPOINT_URL_SQS";
+const S3_URL: &str = "AWS_ENDPOINT_URL_S3";
 
 /// How long the first call to the table may take, which nobody waits for but the start.
 const WARM_UP_MAX: Duration = Duration::from_secs(2);
@@ -50,6 +53,7 @@ impl std::fmt::Debug for BadVariable {
 #[derive(Debug)]
 pub struct Clients {
     config: SdkConfig,
+    roots: Roots,
 }
 
 impl Clients {
@@ -62,7 +66,7 @@ impl Clients {
         let region = required("AWS_REGION")?;
         // One without TLS, as on one machine, is a matter of no roots.
         let is_https = |name: &str| std::env::var(name).is_ok_and(|url| url.starts_with("https:"));
-        let has_own_endpoint = ["AWS_ENDPOINT_URL", DYNAMODB_URL, SQS_URL].into_iter().any(is_https);
+        let has_own_endpoint = ["AWS_ENDPOINT_URL", DYNAMODB_URL, SQS_URL, S3_URL].into_iter().any(is_https);
         let has_own_certificates = std::env::var_os("SSL_CERT_FILE").is_some();
         let roots = Roots::of(&region, has_own_endpoint, has_own_certificates);
         let timeouts = TimeoutConfig::builder()
@@ -86,7 +90,7 @@ impl Clients {
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .build();
-        Ok(Self { config })
+        Ok(Self { config, roots })
     }
 
     /// The configuration of a service's client, whose endpoint may be another than AWS's: the variables
@@ -116,6 +120,34 @@ impl Clients {
     /// [`BadVariable`].
     pub fn queue(&self, variable: &'static str) -> Result<Queue, BadVariable> {
         Ok(Queue::new(aws_sdk_sqs::Client::new(&self.of(SQS_URL)), required(variable)?))
+    }
+
+    /// Who signs for the bucket that `FILES_BUCKET` names.
+    ///
+    /// # Errors
+    /// [`BadVariable`].
+    pub fn signer(&self) -> Result<Signer, BadVariable> {
+        let endpoint = std::env::var(S3_URL).or_else(|_| std::env::var("AWS_ENDPOINT_URL"));
+        let place = Place {
+            endpoint: endpoint.ok(),
+            region: required("AWS_REGION")?,
+            bucket: required("FILES_BUCKET")?,
+        };
+        let (key, secret) = (required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?);
+        let credentials = match std::env::var("AWS_SESSION_TOKEN") {
+            Ok(token) => rusty_s3::Credentials::new_with_token(key, secret, token),
+            Err(_) => rusty_s3::Credentials::new(key, secret),
+        };
+        let bad = |error: BadPlace| BadVariable { variable: "FILES_BUCKET", reason: error.to_string() };
+        Signer::new(place, credentials).map_err(bad)
+    }
+
+    /// The files in that bucket.
+    ///
+    /// # Errors
+    /// [`BadVariable`].
+    pub fn files(&self, clock: Clock) -> Result<Files, BadVariable> {
+        Ok(Files::new(self.signer()?, tls::connector(self.roots), clock))
     }
 
     /// The sockets of the API whose `@connections` are below `CONNECTIONS_URL`.

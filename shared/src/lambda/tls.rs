@@ -46,6 +46,12 @@ pub(super) fn http_client(roots: Roots) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(PROVIDER).tls_context(roots.context()).build_https()
 }
 
+/// A connector for AWS's endpoints, where there is no client of the SDK's.
+pub(super) fn connector(roots: Roots) -> SharedHttpConnector {
+    let connector = aws_smithy_http_client::Connector::builder().tls_provider(PROVIDER);
+    SharedHttpConnector::new(connector.tls_context(roots.context()).build())
+}
+
 /// A connector for https, to whoever the system trusts.
 pub fn https_connector() -> SharedHttpConnector {
     SharedHttpConnector::new(aws_smithy_http_client::Connector::builder().tls_provider(PROVIDER).build())

@@ -29,10 +29,13 @@ use crate::creation::Creation;
 use crate::error::{Error, Result};
 use crate::id::{TemplateId, UserId, digest};
 use crate::patch::{self, Patch};
+use crate::violation::Violation;
 
 /// The most versions of a template. All of them are kept: agents that were made from one are compared with
 /// it as long as they live.
 pub const VERSIONS_MAX: usize = 1_000;
+/// A version's greatest number.
+const NUMBER_MAX: u64 = 999_999_999_999;
 /// The members that clients write. All others are the service's.
 const CONTENT_FIELDS: [&str; 6] = ["name", "description", "tags", "variables", "agent", "example"];
 
@@ -181,6 +184,33 @@ impl Template {
             creation: Some(creation),
         };
         Ok((after, version))
+    }
+}
+
+impl Template {
+    /// A new template with versions that come with it, in the order of their numbers: as many of the newest as are
+    /// kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a number that is none.
+    pub fn with_versions(self, versions: &mut Vec<TemplateVersion>) -> Result<Self> {
+        let surplus = versions.len().saturating_sub(VERSIONS_MAX);
+        versions.drain(..surplus);
+        let is_number = |version: &TemplateVersion| (1..=NUMBER_MAX).contains(&version.number);
+        let Some(last) = versions.last() else {
+            return Ok(self);
+        };
+        if !versions.iter().all(is_number) {
+            let violation = Violation::new("/versions", "out_of_range", "has a number that no version has");
+            return Err(Error::Invalid(vec![violation]));
+        }
+        let published = Published { version: last.number, content: fingerprint(&last.content) };
+        Ok(Self {
+            rev: last.number + 1,
+            published: Some(published),
+            versions: versions.iter().map(|version| version.number).collect(),
+            ..self
+        })
     }
 }
 

@@ -3,14 +3,14 @@
 
 mod item;
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, PutRequest, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
 
 use super::{Template, TemplateHead, TemplateSummary, TemplateVersion, TemplateVersionSummary};
-use crate::agent::Stamp;
+use crate::agent::{Stamp, Tombstone};
 use crate::creation::{Creation, Repetition};
 use crate::dynamo::head::{self as heads, Inserted, Memory, Move, Moved, OPERATIONS_MAX, Operation};
-use crate::dynamo::{Item, Store, built, keys, text};
+use crate::dynamo::{Item, Store, bounded_query, built, keys, text};
 use crate::error::{Error, Result};
 use crate::id::{TemplateId, TenantId, UserId};
 use crate::page::Page;
@@ -50,6 +50,24 @@ impl Stored {
     pub fn remembers(&self, operation: Operation) -> bool {
         self.memory.contains(operation)
     }
+
+    /// Whether the request made the template.
+    pub fn was_made_by(&self, creation: Creation) -> bool {
+        self.memory.creation == Some(creation)
+    }
+}
+
+/// Puts versions of a template whose head does not name them yet. Idempotent by their numbers.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database does not take all of them.
+pub async fn put_versions(store: &Store, tenant: &TenantId, versions: &[TemplateVersion]) -> Result<()> {
+    let mut requests = Vec::new();
+    for version in versions {
+        let put = built(PutRequest::builder().set_item(Some(item::version(tenant, version)?)).build())?;
+        requests.push(WriteRequest::builder().put_request(put).build());
+    }
+    store.write_all(requests).await
 }
 
 /// Writes a new template and counts it, in one transaction. Idempotent by its id. `over` is the `rev` of the
@@ -66,7 +84,7 @@ pub async fn insert(
     assumed: Assumed<'_>,
 ) -> Result<Insertion> {
     let count = tenant::store::count(store, tenant, Counted::Templates, assumed, &template.updated)?;
-    match heads::insert(store, item::head(tenant, template)?, creation, over, count).await? {
+    match heads::insert(store, item::head(tenant, template)?, creation, over, [count]).await? {
         Inserted::Done => Ok(Insertion::Done),
         Inserted::Exists(there) => {
             let creation = Memory::of(&there).creation;
@@ -87,6 +105,28 @@ pub async fn get(store: &Store, tenant: &TenantId, id: &TemplateId) -> Result<St
         TemplateHead::Live(template) => Ok(Stored { template: *template, memory }),
         TemplateHead::Deleted(_) => Err(Error::NotFound("template")),
     }
+}
+
+/// Whatever stands at a template's head.
+#[derive(Debug, Clone)]
+pub enum Found {
+    Live(Box<Stored>),
+    Deleted(Tombstone),
+}
+
+/// Whatever stands at a template's head, read consistently.
+///
+/// # Errors
+/// As the database's.
+pub async fn find(store: &Store, tenant: &TenantId, id: &TemplateId) -> Result<Option<Found>> {
+    let Some(there) = store.get(&keys::template_head(tenant, id)).await? else {
+        return Ok(None);
+    };
+    let memory = Memory::of(&there);
+    Ok(Some(match item::parse_head(there)? {
+        TemplateHead::Live(template) => Found::Live(Box::new(Stored { template: *template, memory })),
+        TemplateHead::Deleted(tombstone) => Found::Deleted(tombstone),
+    }))
 }
 
 /// Makes `stored` into `after`, which must be one rev on. Idempotent by `operation`.
@@ -209,6 +249,32 @@ pub async fn list_versions(
     });
     let items = items.collect::<Result<_>>()?;
     Ok(Page { items, next_cursor: next_cursor.map(|number| number.to_string()) })
+}
+
+/// All versions of a template that its head names, the newest first, as long as they have up to `max_bytes` in all.
+///
+/// # Errors
+/// As the database's.
+pub async fn versions(
+    store: &Store,
+    tenant: &TenantId,
+    template: &Template,
+    max_bytes: usize,
+) -> Result<Vec<TemplateVersion>> {
+    let query = store
+        .client
+        .query()
+        .table_name(&store.table)
+        .key_condition_expression("PK = :template AND begins_with(SK, :versions)")
+        .expression_attribute_values(":template", text(keys::template_head(tenant, &template.id).pk))
+        .expression_attribute_values(":versions", text(keys::VERSION_PREFIX))
+        .scan_index_forward(false);
+    let items = bounded_query(query, max_bytes).await?;
+    let versions = items.into_iter().map(|there| item::parse_version(&template.id, there));
+    let named = versions.filter(|version| {
+        version.as_ref().map_or(true, |version| template.versions.contains(version.number))
+    });
+    named.collect()
 }
 
 /// Removes every version of a template that is deleted. Idempotent: their numbers are never taken again.

@@ -10,6 +10,8 @@ pub mod instantiate;
 pub mod library;
 pub mod publish;
 pub mod repoint;
+pub mod restore;
+pub mod template;
 
 use std::sync::Arc;
 

@@ -82,7 +82,14 @@ async fn send(client: &Client<'_>, route: &Route, id: &str) -> String {
 /// A request of a route of jobs; `id` is an agent's.
 fn job_request<'a>(request: harness::Outgoing<'a>, operation: Jobs, id: &str) -> harness::Outgoing<'a> {
     match operation {
-        Jobs::List | Jobs::Get | Jobs::Items | Jobs::Cancel | Jobs::RetryFailed | Jobs::Revert => request,
+        Jobs::List
+        | Jobs::Get
+        | Jobs::Items
+        | Jobs::File
+        | Jobs::BeginUpload
+        | Jobs::Cancel
+        | Jobs::RetryFailed
+        | Jobs::Revert => request,
         Jobs::Import | Jobs::PreviewImport => {
             request.json(&json!({"format": "agent_management", "content": []}))
         }

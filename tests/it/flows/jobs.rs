@@ -4,6 +4,7 @@
 //!
 //! `JOB_SEEDS` says how many histories are tried, and `JOB_SEED` replays one.
 
+mod files;
 mod hostile;
 mod limits;
 mod rebuild;
@@ -12,12 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use agent_management::files::store::Files;
 use agent_management::template::public::PublicTemplates;
 use agent_management::tier::Tiers;
 use agent_management::usecase::Base;
 use agent_management::usecase::library::Library;
 use harness::{App, Fault, Recorder, Stop, an_agent};
 use job_worker::JobWorker;
+use local::bucket;
 use local::mapping::Turn;
 use local::queues::{JOBS, Queues};
 use local::table;
@@ -42,7 +45,10 @@ fn a_worker(app: &App, seed: u64) -> (JobWorker, Recorder) {
     let recorder = Recorder::new(app.host.engine.clone()).of("job-worker");
     recorder.interleave(seed);
     let queue = Queues::queue(JOBS, recorder.before(app.host.queues.clone()));
-    (JobWorker::new(library(table::store(recorder.http_client())), queue, app.clock.clone()), recorder)
+    let signer = bucket::signer(bucket::url("http://files.localhost")).expect("a place");
+    let files = Files::new(signer, recorder.connector_before(app.host.bucket.clone()), app.clock.clone());
+    let library = library(table::store(recorder.http_client()));
+    (JobWorker::new(library, queue, files, app.clock.clone()), recorder)
 }
 
 /// A message that was taken from the queue.

@@ -2,6 +2,7 @@ pub mod agents;
 mod documents;
 mod entitlements;
 mod events;
+mod exports;
 mod health;
 mod imports;
 pub mod jobs;

@@ -116,6 +116,14 @@ async fn use_jobs(app: &App) {
     client.post(&format!("{path}/revert"), &json!({})).send().await.expect(202);
     app.settle().await;
     start(json!({"kind": "rebuild_index"})).await;
+    let path = start(json!({"kind": "export_agents"})).await;
+    let file = client.get(&format!("{path}/file")).send().await.expect(200).text("/url");
+    let (_, file) = app.fetch("jobs", &file).await;
+    let form = client.post("/v1/imports/uploads", &json!({})).send().await.expect(201).json();
+    assert_eq!(app.upload(&form, &file).await.0, 204);
+    let said = json!({"format": "agent_management", "upload_id": form["id"], "on_conflict": "skip"});
+    client.post("/v1/imports", &said).send().await.expect(202);
+    app.settle().await;
     let said = json!({"kind": "delete_agents", "selector": {"filter": {"or": [{"status": "active"}]}}});
     let cancelled = client.post("/v1/jobs", &said).send().await.expect(202);
     let cancelled = cancelled.header("location").expect("a location").to_owned();

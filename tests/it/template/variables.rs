@@ -14,6 +14,8 @@ const READERS: &[(&str, &str)] = &[
     ("store_from_env(", "TABLE_NAME"),
     (".store(", "TABLE_NAME"),
     (".sockets(", "CONNECTIONS_URL"),
+    (".signer(", "FILES_BUCKET"),
+    (".files(", "FILES_BUCKET"),
     ("cors_from_env(", "CORS_ORIGINS"),
 ];
 
@@ -42,6 +44,9 @@ fn a_variable_that_names_a_resource_names_the_right_one() {
     assert_eq!(fanout["CONNECTIONS_URL"], variables("Websocket")["CONNECTIONS_URL"]);
     let on_aws = &fanout["CONNECTIONS_URL"]["Fn::If"][2]["Fn::Sub"];
     assert_eq!(on_aws, "https://${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live");
+    for function in ["Jobs", "JobWorker"] {
+        assert_eq!(variables(function)["FILES_BUCKET"], json!({"Ref": "FilesBucket"}));
+    }
     for function in ["Agents", "Templates", "Webhooks"] {
         assert_eq!(variables(function)["CORS_ORIGINS"], json!({"Ref": "CorsOrigins"}));
     }

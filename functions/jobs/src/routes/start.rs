@@ -5,12 +5,13 @@ use agent_management::creation::{Creation, Repetition, Request};
 use agent_management::error::{Error, Result};
 use agent_management::http::caller::{Caller, Scope};
 use agent_management::http::{Call, Reply};
-use agent_management::import::{self, Imported};
+use agent_management::import::{self, Imported, ImportedTemplate};
 use agent_management::job::import::{
-    ImportDocument, ImportPreview, ImportPreviewDocument, PreviewedAgent, text_of,
+    ImportDocument, ImportPreview, ImportPreviewDocument, PreviewedAgent, PreviewedTemplate, text_of,
 };
 use agent_management::job::store::{self, Insertion};
-use agent_management::job::{CHUNKS_MAX, Job, JobDocument, Plan, Spec, What};
+use agent_management::job::{CHUNKS_MAX, Job, JobDocument, Spec, Taken, What};
+use agent_management::template::TemplateContent;
 use agent_management::tier::{self, LimitName};
 use agent_management::violation::Violation;
 
@@ -36,18 +37,33 @@ pub fn preview(jobs: &Jobs, call: &Call) -> Result<Reply> {
     let caller = call.caller()?;
     call.parameters(&[])?;
     let said = ImportPreviewDocument::read(call.json()?)?;
-    let reading = import::read(said.format, &text_of(&said.content), said.default_model.as_deref())?;
+    let taken = said.taken();
+    let options = import::Options {
+        default_model: said.default_model.as_deref(),
+        versions: taken.versions,
+        templates: taken.templates,
+    };
+    let reading = import::read(said.format, &text_of(&said.content), options)?;
     let limits = jobs.base.tiers.limits(&caller.entitlements);
-    let previewed = |Imported { source_id, document }: Imported| {
+    let previewed = |Imported { source_id, document, beside }: Imported| {
         let violations = match NewAgent::read(document.clone()) {
             Ok(new) => tier::violations(&jobs.base.tiers, &limits, &new.content),
             Err(Error::Invalid(violations)) => violations,
             Err(error) => return Err(error),
         };
-        Ok(PreviewedAgent { source_id, document, violations })
+        Ok(PreviewedAgent { source_id, document, beside, violations })
     };
     let agents = reading.agents.into_iter().map(previewed).collect::<Result<Vec<_>>>()?;
-    let preview = serde_json::to_string(&ImportPreview { agents, fidelity: reading.fidelity });
+    let previewed = |ImportedTemplate { source_id, document, versions }: ImportedTemplate| {
+        let violations = match TemplateContent::read(document.clone()) {
+            Ok(_) => Vec::new(),
+            Err(Error::Invalid(violations)) => violations,
+            Err(error) => return Err(error),
+        };
+        Ok(PreviewedTemplate { source_id, document, versions, violations })
+    };
+    let templates = reading.templates.into_iter().map(previewed).collect::<Result<Vec<_>>>()?;
+    let preview = serde_json::to_string(&ImportPreview { templates, agents, fidelity: reading.fidelity });
     let preview = preview.map_err(|_| Error::internal("a preview is no JSON"))?;
     if preview.len() > PREVIEW_MAX_BYTES {
         let detail = "what it becomes is too much for one answer; ask about fewer agents at a time";
@@ -102,12 +118,21 @@ fn replayed(job: &Job, creation: Creation, earlier: Option<Creation>) -> Result<
 /// [`Error::InsufficientScope`].
 pub fn require(caller: &Caller, what: &What) -> Result<()> {
     match what {
-        What::Update { .. }
-        | What::Archive
-        | What::Delete { .. }
-        | What::Import { .. }
-        | What::RebuildIndex
-        | What::Revert => caller.require(Scope::AgentsWrite),
+        What::Update { .. } | What::Archive | What::Delete { .. } | What::RebuildIndex | What::Revert => {
+            caller.require(Scope::AgentsWrite)
+        }
+        What::Import { taken: Taken { versions, templates }, .. } => {
+            caller.require(Scope::AgentsWrite)?;
+            let publishing = [(*versions, Scope::AgentsPublish), (*templates, Scope::TemplatesWrite)];
+            publishing
+                .into_iter()
+                .filter(|(is_asked, _)| *is_asked)
+                .try_for_each(|(_, scope)| caller.require(scope))
+        }
+        What::Export { taken, .. } => {
+            caller.require(Scope::AgentsRead)?;
+            if taken.templates { caller.require(Scope::TemplatesRead) } else { Ok(()) }
+        }
         What::Upgrade { .. } => {
             caller.require(Scope::AgentsWrite)?;
             caller.require(Scope::TemplatesRead)
@@ -121,7 +146,7 @@ fn refuse_too_many(jobs: &Jobs, caller: &Caller, spec: &Spec) -> Result<()> {
     let Some(named) = spec.named() else {
         return Ok(());
     };
-    let (size, _) = Plan::cut(spec.wave_size);
+    let (size, _) = spec.cut();
     let chunks_max = usize::try_from(CHUNKS_MAX).unwrap_or(usize::MAX);
     if named.div_ceil(size) > chunks_max {
         let detail = format!("makes more than {CHUNKS_MAX} chunks of so many items");

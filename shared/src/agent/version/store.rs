@@ -13,7 +13,7 @@ use super::{Release, Version, VersionSummary};
 use crate::agent::config::ModelRef;
 use crate::agent::{Agent, Content, Creation, Stamp};
 use crate::clock::rfc3339;
-use crate::dynamo::{Item, Store, built, from_item, keys, refused_put, text, to_item};
+use crate::dynamo::{Item, Store, bounded_query, built, from_item, keys, refused_put, text, to_item};
 use crate::error::{Error, Result};
 use crate::id::{AgentId, TenantId, UserId};
 use crate::page::Page;
@@ -120,6 +120,30 @@ pub async fn find(store: &Store, tenant: &TenantId, agent: &AgentId, number: u64
         None => store.get(&key).await?,
     };
     item.map(|item| parse(agent, item)).transpose()
+}
+
+/// All versions that the head names, the newest first, as long as they have up to `max_bytes` in all.
+///
+/// # Errors
+/// As the database's.
+pub async fn all(store: &Store, tenant: &TenantId, agent: &Agent, max_bytes: usize) -> Result<Vec<Version>> {
+    let (Some(newest), Some(oldest)) = (agent.versions.last(), agent.versions.newest_first().last()) else {
+        return Ok(Vec::new());
+    };
+    let query = store
+        .client
+        .query()
+        .table_name(&store.table)
+        .key_condition_expression("PK = :agent AND SK BETWEEN :oldest AND :newest")
+        .expression_attribute_values(":agent", text(keys::agent_head(tenant, &agent.id).pk))
+        .expression_attribute_values(":oldest", text(keys::version_sort_key(oldest)))
+        .expression_attribute_values(":newest", text(keys::version_sort_key(newest)))
+        .scan_index_forward(false);
+    let items = bounded_query(query, max_bytes).await?;
+    let versions = items.into_iter().map(|item| parse(&agent.id, item));
+    let named =
+        versions.filter(|version| version.as_ref().map_or(true, |one| agent.versions.contains(one.number)));
+    named.collect()
 }
 
 /// What versions hold that the head named when it was read. One that a publication has dropped since is left

@@ -239,7 +239,9 @@ pub enum JobsOperation {
     RetryFailed,
     Revert,
     Import,
+    BeginUpload,
     PreviewImport,
+    File,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,25 +1,20 @@
-//! A job's chunks: their items, what was decided about each before anything was done, and what became of them.
+//! A job's chunks: their items, and what became of them.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::import::Record;
-use super::super::{Decision, Item as Became, Job, KEPT_S};
+use super::super::import::{Record, TemplateRecord};
+use super::super::{Item as Became, Job, KEPT_S};
 use super::head;
-use crate::dynamo::{
-    Item, Store, built, from_item, is_refused_put, keys, number, refused_put, text, to_item,
-};
+use crate::dynamo::{Item, Store, built, from_item, keys, refused_put, text, to_item};
 use crate::error::{Error, Result};
-use crate::id::{AgentId, JobId, TenantId};
+use crate::export::Subject;
+use crate::id::{AgentId, JobId, TemplateId, TenantId};
 
 const CHUNK: &str = "job_chunk";
-const DECISIONS: &str = "job_decisions";
-/// The greatest part of decisions in one item, in bytes: the database's bound is 400 KB.
-const PART_MAX_BYTES: usize = 350 * 1024;
 const ID_BYTES: usize = 16;
 
 /// What a chunk is about.
@@ -30,6 +25,37 @@ pub enum Items {
     Terms(Vec<String>),
     /// Agents of a file.
     Records(Vec<Record>),
+    Templates(Vec<TemplateId>),
+    /// Templates of a file.
+    TemplateRecords(Vec<TemplateRecord>),
+    /// Agents or templates of a file that the table has no room for.
+    Filed(Filed),
+    /// None: the chunk puts together what all others have written.
+    Assembly,
+}
+
+/// Records in a file of a job's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Filed {
+    /// The job that keeps the file.
+    pub job: JobId,
+    /// The file's name among what the job keeps.
+    pub name: String,
+    pub subject: Subject,
+    /// What is made of each record if there is nothing else, in their order.
+    pub ids: Vec<String>,
+    /// Which records of the file they are.
+    pub rows: Vec<usize>,
+}
+
+/// Items that came later than the others, as they are kept.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    Templates(Vec<TemplateId>),
+    TemplateRecords(Vec<TemplateRecord>),
+    Filed(Filed),
+    Assembly,
 }
 
 impl Items {
@@ -38,11 +64,26 @@ impl Items {
             Self::Agents(ids) => ids.len(),
             Self::Terms(terms) => terms.len(),
             Self::Records(records) => records.len(),
+            Self::Templates(ids) => ids.len(),
+            Self::TemplateRecords(records) => records.len(),
+            Self::Filed(filed) => filed.ids.len(),
+            Self::Assembly => 0,
         }
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether they are templates of a file, from which its agents may be made.
+    pub fn is_of_templates(&self) -> bool {
+        match self {
+            Self::TemplateRecords(_) => true,
+            Self::Filed(filed) => filed.subject == Subject::Template,
+            Self::Agents(_) | Self::Terms(_) | Self::Records(_) | Self::Templates(_) | Self::Assembly => {
+                false
+            }
+        }
     }
 
     /// Their names, as clients see them.
@@ -51,6 +92,10 @@ impl Items {
             Self::Agents(ids) => ids.iter().map(ToString::to_string).collect(),
             Self::Terms(terms) => terms.clone(),
             Self::Records(records) => records.iter().map(|record| record.made().to_string()).collect(),
+            Self::Templates(ids) => ids.iter().map(ToString::to_string).collect(),
+            Self::TemplateRecords(records) => records.iter().map(|record| record.made.to_string()).collect(),
+            Self::Filed(filed) => filed.ids.clone(),
+            Self::Assembly => Vec::new(),
         }
     }
 }
@@ -67,6 +112,15 @@ pub struct Chunk {
     pub outcomes: Option<Vec<Became>>,
     /// What it found beside them, by name.
     pub findings: Vec<(String, u64)>,
+    /// The names of what it has written, in their order.
+    pub parts: Vec<String>,
+}
+
+impl Chunk {
+    /// A chunk that nobody has begun.
+    pub fn new(number: u32, items: Items) -> Self {
+        Self { number, items, of: None, outcomes: None, findings: Vec::new(), parts: Vec::new() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,17 +145,27 @@ struct ChunkItem {
     /// JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     findings: Option<String>,
+    /// JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
     ttl: i64,
 }
 
 fn item(tenant: &TenantId, job: &Job, plan: &str, chunk: &Chunk) -> Result<Item> {
     let key = keys::job_chunk(tenant, &job.id, plan, chunk.number);
     let json = |_| Error::internal("a chunk is no JSON");
-    let (terms, records) = match &chunk.items {
-        Items::Agents(_) => (None, None),
-        Items::Terms(terms) => (Some(serde_json::to_string(terms).map_err(json)?), None),
-        Items::Records(records) => (None, Some(serde_json::to_string(records).map_err(json)?)),
-    };
+    let (mut terms, mut records, mut kept) = (None, None, None);
+    match &chunk.items {
+        Items::Agents(_) => {}
+        Items::Terms(all) => terms = Some(serde_json::to_string(all).map_err(json)?),
+        Items::Records(all) => records = Some(serde_json::to_string(all).map_err(json)?),
+        Items::Templates(ids) => kept = Some(Kept::Templates(ids.clone())),
+        Items::TemplateRecords(all) => kept = Some(Kept::TemplateRecords(all.clone())),
+        Items::Filed(filed) => kept = Some(Kept::Filed(filed.clone())),
+        Items::Assembly => kept = Some(Kept::Assembly),
+    }
     let mut item = to_item(&ChunkItem {
         pk: key.pk,
         sk: key.sk,
@@ -116,6 +180,8 @@ fn item(tenant: &TenantId, job: &Job, plan: &str, chunk: &Chunk) -> Result<Item>
         } else {
             Some(serde_json::to_string(&chunk.findings).map_err(json)?)
         },
+        kept: kept.map(|kept| serde_json::to_string(&kept)).transpose().map_err(json)?,
+        parts: chunk.parts.clone(),
         ttl: job.created.at.as_second() + KEPT_S,
     })?;
     if let Items::Agents(ids) = &chunk.items {
@@ -129,7 +195,15 @@ fn parse(mut item: Item) -> Result<Chunk> {
     let unreadable = || Error::internal("a stored chunk cannot be read");
     let ids = item.remove("ids");
     let row: ChunkItem = from_item(item)?;
+    let kept: Option<Kept> =
+        row.kept.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
     let items = match (ids, row.terms, row.records) {
+        (None, None, None) => match kept.ok_or_else(unreadable)? {
+            Kept::Templates(ids) => Items::Templates(ids),
+            Kept::TemplateRecords(records) => Items::TemplateRecords(records),
+            Kept::Filed(filed) => Items::Filed(filed),
+            Kept::Assembly => Items::Assembly,
+        },
         (Some(AttributeValue::B(bytes)), None, None) => {
             let (ids, rest) = bytes.as_ref().as_chunks::<ID_BYTES>();
             if !rest.is_empty() {
@@ -150,7 +224,7 @@ fn parse(mut item: Item) -> Result<Chunk> {
     }
     let findings = row.findings.map(|json| serde_json::from_str(&json)).transpose();
     let findings = findings.map_err(|_| unreadable())?.unwrap_or_default();
-    Ok(Chunk { number: row.number, items, of: row.of, outcomes, findings })
+    Ok(Chunk { number: row.number, items, of: row.of, outcomes, findings, parts: row.parts })
 }
 
 /// Writes the chunks of a plan that nobody goes by yet.
@@ -254,133 +328,6 @@ pub async fn put_outcomes(
     }
 }
 
-/// What was decided about a chunk's items.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decisions {
-    /// How often they were decided anew.
-    pub round: u64,
-    /// When they were decided first.
-    pub decided_at: Timestamp,
-    /// In the order of the items.
-    pub items: Vec<Decision>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct DecisionsItem {
-    #[serde(rename = "PK")]
-    pk: String,
-    #[serde(rename = "SK")]
-    sk: String,
-    entity: String,
-    round: u64,
-    /// When they were decided first, in milliseconds since the epoch.
-    #[serde(default)]
-    at_ms: i64,
-    /// JSON, or the beginning of it.
-    decided: String,
-    /// The names of the parts that have the rest.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<String>,
-    ttl: i64,
-}
-
-/// What stands of a chunk's decisions.
-const FIRST: &str = "0";
-
-/// What was decided about a chunk's items, if anything was.
-///
-/// # Errors
-/// As the database's.
-pub async fn get_decisions(
-    store: &Store,
-    tenant: &TenantId,
-    id: &JobId,
-    plan: &str,
-    chunk: u32,
-) -> Result<Option<Decisions>> {
-    let unreadable = || Error::internal("stored decisions cannot be read");
-    let key = |part: &str| keys::job_decisions(tenant, id, plan, chunk, part);
-    let Some(item) = store.get(&key(FIRST)).await? else {
-        return Ok(None);
-    };
-    let row: DecisionsItem = from_item(item)?;
-    let mut json = row.decided;
-    for part in &row.parts {
-        let item = store.get(&key(part)).await?.ok_or_else(unreadable)?;
-        let part: DecisionsItem = from_item(item)?;
-        json.push_str(&part.decided);
-    }
-    let items = serde_json::from_str(&json).map_err(|_| unreadable())?;
-    let decided_at = Timestamp::from_millisecond(row.at_ms).map_err(|_| unreadable())?;
-    Ok(Some(Decisions { round: row.round, decided_at, items }))
-}
-
-/// Writes down what was decided, if nobody has decided in this round. False if somebody has. What is too large
-/// for one item is in several, of which the first is written last.
-///
-/// # Errors
-/// As the database's.
-pub async fn put_decisions(
-    store: &Store,
-    tenant: &TenantId,
-    job: &Job,
-    plan: &str,
-    chunk: u32,
-    decisions: &Decisions,
-) -> Result<bool> {
-    let json =
-        serde_json::to_string(&decisions.items).map_err(|_| Error::internal("decisions are no JSON"))?;
-    let mut pieces = pieces(&json);
-    let first = pieces.next().unwrap_or_default().to_owned();
-    let row = |part: &str, decided: String, parts: Vec<String>| {
-        let key = keys::job_decisions(tenant, &job.id, plan, chunk, part);
-        let ttl = job.created.at.as_second() + KEPT_S;
-        let (round, entity) = (decisions.round, DECISIONS.to_owned());
-        let at_ms = decisions.decided_at.as_millisecond();
-        to_item(&DecisionsItem { pk: key.pk, sk: key.sk, entity, round, at_ms, decided, parts, ttl })
-    };
-    let mut parts = Vec::new();
-    for piece in pieces {
-        // Its name is nobody else's, so that no other try can put its own in the place.
-        let name = format!("{:016x}", fastrand::u64(..));
-        let put = store.client.put_item().table_name(&store.table);
-        put.set_item(Some(row(&name, piece.to_owned(), Vec::new())?)).send().await?;
-        parts.push(name);
-    }
-    let item = row(FIRST, first, parts)?;
-    let put = store.client.put_item().table_name(&store.table).set_item(Some(item.clone()));
-    let put = match decisions.round {
-        0 => put.condition_expression("attribute_not_exists(PK)"),
-        round => put
-            .condition_expression("#round = :before")
-            .expression_attribute_names("#round", "round")
-            .expression_attribute_values(":before", number(round - 1)),
-    };
-    match put
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .send()
-        .await
-    {
-        Ok(_) => Ok(true),
-        // The answer to this very write may have been lost.
-        Err(error) if is_refused_put(&error) => Ok(refused_put(&error).is_some_and(|there| there == item)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A text in pieces of at most [`PART_MAX_BYTES`].
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(PART_MAX_BYTES));
-        rest = after;
-        Some(piece)
-    })
-}
-
 /// The items of a chunk that are left to do, once its job has ended; none if there are none.
 pub fn retried(chunk: &Chunk) -> Option<Items> {
     let is_left = |index: usize| {
@@ -391,6 +338,14 @@ pub fn retried(chunk: &Chunk) -> Option<Items> {
         Items::Agents(ids) => Items::Agents(left(ids, is_left)),
         Items::Records(records) => Items::Records(left(records, is_left)),
         Items::Terms(terms) => Items::Terms(left(terms, is_left)),
+        Items::Templates(ids) => Items::Templates(left(ids, is_left)),
+        Items::TemplateRecords(records) => Items::TemplateRecords(left(records, is_left)),
+        Items::Filed(filed) => Items::Filed(Filed {
+            ids: left(&filed.ids, is_left),
+            rows: left(&filed.rows, is_left),
+            ..filed.clone()
+        }),
+        Items::Assembly => Items::Assembly,
     };
     (!left.is_empty()).then_some(left)
 }

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Counts, Job, KEPT_S, Kind, LANES, Plan, Problem, Spec, plan::lane};
+use super::super::{Counts, Job, JobFile, KEPT_S, Kind, LANES, Plan, Problem, Spec, plan::lane};
 use crate::agent::Stamp;
 use crate::clock::rfc3339;
 use crate::creation::Creation;
@@ -99,6 +99,8 @@ struct HeadItem {
     cancelled_by: Option<UserId>,
     /// JSON.
     problem: Option<String>,
+    /// JSON.
+    file: Option<String>,
     created_at: String,
     created_by: UserId,
     updated_at: String,
@@ -136,6 +138,12 @@ pub(super) fn counted(counts: Counts) -> Vec<(&'static str, AttributeValue)> {
         ("n_skipped", counts.skipped),
     ];
     counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, number(count))).collect()
+}
+
+/// What says which file there is.
+pub(super) fn file_attribute(file: &JobFile) -> Result<(&'static str, AttributeValue)> {
+    let json = serde_json::to_string(file).map_err(|_| Error::internal("a file's name is no JSON"))?;
+    Ok(("file", text(json)))
 }
 
 pub(super) fn item(tenant: &TenantId, job: &Job, creation: Creation) -> Result<Item> {
@@ -211,6 +219,7 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Job> {
         row.plan.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
     let problem: Option<Option<Problem>> =
         row.problem.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
+    let file = row.file.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unreadable())?;
     let cancelled = match (row.cancelled_at, row.cancelled_by) {
         (Some(cancelled_at), Some(by)) => Some(Stamp { at: at(&cancelled_at)?, by }),
         (_, _) => None,
@@ -238,6 +247,7 @@ pub(super) fn parse(item: impl Into<serde_dynamo::Item>) -> Result<Job> {
         cancelled,
         problem: problem.flatten(),
         result: (!found.is_empty()).then(|| found.into()),
+        file,
         rev: row.rev,
         created: Stamp { at: at(&row.created_at)?, by: row.created_by },
         updated: Stamp { at: at(&row.updated_at)?, by: row.updated_by },

@@ -7,8 +7,8 @@ use crate::http::problem::ProblemCode as P;
 use crate::http::routes::{
     Answer, Body, JobsOperation as Jobs, Method, Parameter, ParameterSchema, Place, Route,
 };
-use crate::job::import::{ImportDocument, ImportPreview, ImportPreviewDocument};
-use crate::job::{ItemView, JobDocument, JobSummary, JobView, Outcome, RevertDocument};
+use crate::job::import::{ImportDocument, ImportPreview, ImportPreviewDocument, UploadView};
+use crate::job::{ItemView, JobDocument, JobFileView, JobSummary, JobView, Outcome, RevertDocument};
 use crate::page::Page;
 
 const OUTCOMES: &[&str] = &{
@@ -64,16 +64,34 @@ pub(super) static ROUTES: &[Route] = &[
     .answering(&[json(200, "A page", schema::<Page<ItemView>>())])
     .refusing(&[OF_ONE, &[P::InvalidCursor]]),
     Route::scoped(
+        Method::Get,
+        "/v1/jobs/{job_id}/file",
+        jobs(Jobs::File),
+        Scope::JobsRead,
+        "Ask where to fetch the file that a job has written. Needs the scope `agents:read`, too",
+    )
+    .answering(&[json(200, "Where it is, for ten minutes", schema::<JobFileView<'static>>())])
+    .refusing(&[OF_ONE, &[P::Conflict]]),
+    Route::scoped(
         Method::Post,
         "/v1/imports",
         jobs(Jobs::Import),
         Scope::JobsWrite,
-        "Start a job that makes agents of a file. Needs the scope `agents:write`, too",
+        "Start a job that makes agents of a file. Needs the scope `agents:write`, too, and what its options say",
     )
     .reading(Body::Json(schema::<ImportDocument>()))
     .with(&[IDEMPOTENCY_KEY])
     .answering(&[job(202, "The job, which has not begun")])
     .refusing(&[&[P::IdempotencyKeyReused]]),
+    Route::scoped(
+        Method::Post,
+        "/v1/imports/uploads",
+        jobs(Jobs::BeginUpload),
+        Scope::JobsWrite,
+        "Ask where to send a file that is to be imported. Needs the scope `agents:write`, too",
+    )
+    .reading(Body::Optional(schema::<NothingSaid>()))
+    .answering(&[json(201, "Where to send it", schema::<UploadView>())]),
     Route::scoped(
         Method::Post,
         "/v1/imports/preview",

@@ -1,58 +1,19 @@
-//! Importing: what a file says becomes records, and each record an agent, as the route for one agent would make
-//! or change it.
+//! Agents of a file: each is made, or meets one that is there, as the route for one agent would make or change it.
 
 use std::collections::HashMap;
 
 use agent_management::agent::store::Found;
 use agent_management::agent::{Agent, Creation, NewAgent, Request};
 use agent_management::error::{Error, Result};
-use agent_management::http::problem::Problem as Answer;
 use agent_management::id::AgentId;
-use agent_management::import;
-use agent_management::job::import::{OnConflict, Record, text_of};
-use agent_management::job::store::Items;
-use agent_management::job::{CHUNK_MAX, Decision, Item, Job, Outcome, Problem, What};
+use agent_management::job::import::{OnConflict, Record};
+use agent_management::job::{Decision, Item, Job, Outcome, Problem, What};
+use agent_management::template::TemplateLink;
 use agent_management::usecase::change::admitted;
-use serde_json::Value;
+use agent_management::usecase::restore::{Published, restored};
 
-use crate::Of;
+use super::template::link_of;
 use crate::change::{Act, Work, failed};
-
-/// The most bytes of JSON of a chunk's records: the database's bound is 400 KB.
-const RECORDS_MAX_BYTES: usize = 250 * 1024;
-/// The most bytes of one record; a larger one is no agent.
-const RECORD_MAX_BYTES: usize = 370 * 1024;
-
-/// The chunks of an import, and why there are none where there are none.
-pub fn chunks(of: Of<'_>, what: &What, content: &Value) -> Result<Vec<Items>, Problem> {
-    let What::Import { format, default_model, .. } = what else {
-        return Ok(Vec::new());
-    };
-    let reading = import::read(*format, &text_of(content), default_model.as_deref()).map_err(|error| {
-        let Answer { code, detail, errors, .. } = Answer::from(error);
-        let errors = errors.iter().take(10).filter_map(|one| serde_json::to_value(one).ok()).collect();
-        Problem { errors, ..Problem::new(code.as_str(), detail) }
-    })?;
-    let mut chunks = Vec::new();
-    let (mut records, mut bytes) = (Vec::new(), 0);
-    for (index, imported) in reading.agents.into_iter().enumerate() {
-        let mut record = Record::new(of.tenant, of.id, *format, index, imported);
-        if record.document.to_string().len() > RECORD_MAX_BYTES {
-            record.document = Value::Null;
-        }
-        let size = record.document.to_string().len() + 150;
-        if records.len() >= CHUNK_MAX || (bytes + size > RECORDS_MAX_BYTES && !records.is_empty()) {
-            chunks.push(Items::Records(std::mem::take(&mut records)));
-            bytes = 0;
-        }
-        bytes += size;
-        records.push(record);
-    }
-    if !records.is_empty() {
-        chunks.push(Items::Records(records));
-    }
-    Ok(chunks)
-}
 
 /// Every agent that records may meet.
 pub fn targets(records: &[Record]) -> Vec<AgentId> {
@@ -103,7 +64,7 @@ impl Work<'_> {
             Some(Found::Deleted(..) | Found::Unreadable) | None => None,
         });
         let Some(stored) = there else {
-            return self.made(record.made().clone(), new, creation);
+            return self.made(record.made().clone(), new, record, creation, heads);
         };
         let id = &stored.agent.id;
         let exists = |outcome| {
@@ -132,19 +93,49 @@ impl Work<'_> {
                 }
                 match heads.get(&record.beside) {
                     Some(Found::Live(_)) => Err(Error::Conflict("It was made beside it before.".to_owned())),
-                    _ => self.made(record.beside.clone(), NewAgent::read(document)?, creation),
+                    _ => {
+                        let new = NewAgent::read(document)?;
+                        self.made(record.beside.clone(), new, record, creation, heads)
+                    }
                 }
             }
         }
     }
 
-    fn made(&self, id: AgentId, new: NewAgent, creation: Creation) -> Result<(Decision, Option<Act>)> {
-        let agent = Agent::create(id.clone(), new, self.caller.user.clone(), self.now);
-        let agent = admitted(&self.library.base, &self.caller, agent)?;
+    fn made(
+        &self,
+        id: AgentId,
+        new: NewAgent,
+        record: &Record,
+        creation: Creation,
+        heads: &HashMap<AgentId, Found>,
+    ) -> Result<(Decision, Option<Act>)> {
+        let mut agent = Agent::create(id.clone(), new, self.caller.user.clone(), self.now);
+        agent.template = link_of(record).and_then(|link| {
+            let here = self.links.get(&(link.id.clone(), link.version))?;
+            Some(TemplateLink { id: here.clone(), ..link })
+        });
+        let base = &self.library.base;
+        let agent = admitted(base, &self.caller, agent)?;
+        let restored = if record.with.versions.is_empty() {
+            None
+        } else {
+            let over = match heads.get(&id) {
+                Some(Found::Deleted(tombstone, _)) => Some(tombstone.rev),
+                Some(Found::Live(_) | Found::Unreadable) | None => None,
+            };
+            let published = Published { stamp: &self.job.created, by: creation };
+            let entitlements = &self.caller.entitlements;
+            Some(restored(base, entitlements, agent.clone(), &record.with, published, over)?)
+        };
         if self.spec.dry_run {
             let item = Item { made: Some(id.to_string()), ..Item::new(Outcome::Changed) };
             return Ok((Decision::verdict(item), None));
         }
-        Ok((Decision::Make { id }, Some(Act::Make { agent: Box::new(agent), creation })))
+        let act = match restored {
+            Some(restored) => Act::Restore { restored: Box::new(restored), creation },
+            None => Act::Make { agent: Box::new(agent), creation },
+        };
+        Ok((Decision::Make { id }, Some(act)))
     }
 }
