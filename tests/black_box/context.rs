@@ -142,6 +142,11 @@ impl Context {
         answer
     }
 
+    /// Sends a request to where the service keeps its files, whose answers have rules of their own.
+    pub async fn send_elsewhere(&self, sent: Sent) -> Answer {
+        exchange(&self.0.connector, sent).await.unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
     /// Every answer has a request id, and every refusal is a problem document whose type is explained.
     async fn check(&self, answer: &Answer) {
         // The stand-in refuses in its own words, whatever the stack says about that.

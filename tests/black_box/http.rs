@@ -10,7 +10,10 @@ use bytes::Bytes;
 use harness::PATIENCE;
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// What is between the parts of a form, and in no file that is sent.
+const BOUNDARY: &str = "a-boundary-that-is-in-no-file";
 
 /// A request as it is sent.
 #[derive(Debug, Clone)]
@@ -24,6 +27,26 @@ pub struct Sent {
 impl Sent {
     pub fn new(method: &str, url: &str) -> Self {
         Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A form with these fields and then a file, as a page sends it (RFC 7578).
+    ///
+    /// # Panics
+    /// If a field is no text.
+    pub fn form(url: &str, fields: &Map<String, Value>, file: &[u8]) -> Self {
+        let mut body = Vec::with_capacity(file.len());
+        for (name, value) in fields {
+            let value = value.as_str().expect("a text");
+            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+            body.extend_from_slice(format!("{head}{value}\r\n").as_bytes());
+        }
+        let disposition = "Content-Disposition: form-data; name=\"file\"; filename=\"agents\"";
+        body.extend_from_slice(format!("--{BOUNDARY}\r\n{disposition}\r\n\r\n").as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers = vec![("content-type".to_owned(), content_type)];
+        Self { headers, body, ..Self::new("POST", url) }
     }
 }
 

@@ -24,8 +24,8 @@ impl Kind {
     pub const fn skips_max(self) -> usize {
         match self {
             Self::Local => 0,
-            Self::StandIn => 8,
-            Self::Aws => 6,
+            Self::StandIn => 9,
+            Self::Aws => 8,
         }
     }
 }

@@ -34,8 +34,8 @@ async fn a_visitor_exports_agents_and_imports_the_file_elsewhere() {
     browser.click("#job-download").await;
     browser.wait_for("document.querySelector('#job-file-link').href.includes('X-Amz-Signature=')").await;
     assert_eq!(browser.run("document.querySelector('#job-file-link').innerText").await, "agents.ndjson");
-    let curl = curl(&mut browser).await;
-    assert!(curl.contains(&format!("/v1/jobs/{exported}/file")), "{curl}");
+    let shown = command(&mut browser).await;
+    assert!(shown.contains(&format!("/v1/jobs/{exported}/file")), "{shown}");
     let file = linked(&mut browser).await;
     assert!(file.contains("Traveller") && file.contains(r#""versions""#), "{file}");
     keep(&mut browser, "export-1280").await;
@@ -48,9 +48,11 @@ async fn a_visitor_exports_agents_and_imports_the_file_elsewhere() {
     browser.wait_for("document.querySelector('#import-format').value === 'agent_management'").await;
     browser.click("#import-start").await;
     browser.wait_for("document.querySelector('#import-file[aria-invalid=true]')").await;
-    browser.wait_for("document.querySelector('#import-file-errors').innerText.includes('Choose a file')").await;
+    browser
+        .wait_for("document.querySelector('#import-file-errors').innerText.includes('Choose a file')")
+        .await;
 
-    // A dry run says what would come of it and where each part goes, and makes nothing.
+    // A dry run says what would come of it and where each part goes.
     choose(&mut browser, "agents.ndjson", &file).await;
     browser.wait_for("document.querySelector('#import-file-errors').innerText === ''").await;
     browser.click("#import-versions").await;
@@ -59,7 +61,8 @@ async fn a_visitor_exports_agents_and_imports_the_file_elsewhere() {
     browser.click("#import-start").await;
     browser.wait_for("document.querySelector('#job[data-state=succeeded]')").await;
     browser.wait_for("document.querySelectorAll('#job-items [data-outcome=changed]').length === 2").await;
-    assert!(self::curl(&mut browser).await.contains("jq -Rs"), "the file goes with the request");
+    let shown = command(&mut browser).await;
+    assert!(shown.contains("jq -Rs"), "the file goes with the request: {shown}");
     assert_eq!(named(&mut browser, "Traveller").await, json!([]));
     let dry = opened(&mut browser).await;
     browser.click("#job-download").await;
@@ -95,9 +98,9 @@ async fn a_visitor_exports_agents_and_imports_the_file_elsewhere() {
         ))
         .await;
     assert_eq!(browser.run("document.querySelector('#job-download') === null").await, true);
-    let curl = self::curl(&mut browser).await;
+    let shown = command(&mut browser).await;
     for part in ["/v1/imports/uploads", "-F 'file=@crowd.ndjson'", r#""upload_id": "upl_"#] {
-        assert!(curl.contains(part), "{part} in {curl}");
+        assert!(shown.contains(part), "{part} in {shown}");
     }
 
     // A narrow window shows the same.
@@ -114,7 +117,8 @@ async fn a_visitor_exports_agents_and_imports_the_file_elsewhere() {
 }
 
 /// Headers of a request in the name of the tenant whose tier is chosen.
-const HEADERS: &str = "fetch('/_local/token', { method: 'POST', headers: { 'Content-Type': 'application/json' }, \
+const HEADERS: &str = "fetch('/_local/token', { method: 'POST', \
+    headers: { 'Content-Type': 'application/json' }, \
     body: JSON.stringify({ tenant: 'demo-' + document.querySelector('[name=tier]:checked').value }) }) \
     .then((answer) => answer.json()).then(({ token }) => ({ \
     'Content-Type': 'application/json', Authorization: 'Bearer ' + token }))";
@@ -185,7 +189,7 @@ async fn linked(browser: &mut Browser) -> String {
 }
 
 /// The command that does what was done last.
-async fn curl(browser: &mut Browser) -> String {
+async fn command(browser: &mut Browser) -> String {
     let text = browser.run("document.querySelector('#curl-text').textContent").await;
     text.as_str().expect("a text").to_owned()
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod authorization;
 mod bucket;
 mod console;
+mod console_files;
 mod console_jobs;
 mod cost;
 mod event_cost;

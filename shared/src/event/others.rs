@@ -128,6 +128,7 @@ pub fn of_job(before: Option<&Job>, after: Job) -> Option<Change> {
             ("/total", before.total() != after.total()),
             ("/done", before.counts.done() != after.counts.done()),
             ("/failed", before.counts.failed() != after.counts.failed()),
+            ("/file", before.file != after.file),
             ("/cancel_requested", before.cancelled.is_some() != after.cancelled.is_some()),
         ];
         changed.extend(differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()));

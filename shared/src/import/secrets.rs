@@ -189,6 +189,11 @@ fn strip_tree(tree: &mut Value, within: Within) -> u64 {
     let mut left_out = 0;
     match tree {
         Value::Array(items) => {
+            items.retain(|item| {
+                let is_left_out = item.as_str().is_some_and(holds_secret);
+                left_out += u64::from(is_left_out);
+                !is_left_out
+            });
             for item in items {
                 left_out += strip_tree(item, Within { names: false, ..within });
             }

@@ -247,11 +247,17 @@ impl Job {
             return (State::Failed, Some(Problem::new("too_many_failures", detail)));
         }
         if !self.stuck.is_empty() {
-            let detail = format!(
-                "{} items are in chunks that could not be brought to their end; their messages wait among the \
+            let without_items = "What it was to write could not be written; the message that asks for it waits among \
+                                 the dead letters.";
+            let detail = if self.stuck_items == 0 {
+                without_items.to_owned()
+            } else {
+                format!(
+                    "{} items are in chunks that could not be brought to their end; their messages wait among the \
                  dead letters.",
-                self.stuck_items
-            );
+                    self.stuck_items
+                )
+            };
             return (State::Failed, Some(Problem::new(CHUNKS_STUCK, detail)));
         }
         (State::Succeeded, None)

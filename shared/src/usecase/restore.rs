@@ -76,7 +76,10 @@ pub fn restored(
         versions.iter().map(|version| (version.number, version.content.clone())).collect();
     let limits = base.tiers.limits(entitlements);
     let mut excess = Vec::new();
-    for (name, document) in &beside.aliases {
+    let mut aliases: Vec<_> = beside.aliases.iter().collect();
+    // Where the tier has room for one, it is this one.
+    aliases.sort_by_key(|(name, _)| name.as_str() != AliasName::live().as_str());
+    for (name, document) in aliases {
         let pointer = format!("/aliases/{}", pointer_segment(name));
         let (name, wanted) = alias(name, document, shift, &all).map_err(|error| within(error, &pointer))?;
         let said = wanted.routes.clone();

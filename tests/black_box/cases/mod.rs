@@ -11,6 +11,7 @@ mod rest_documents;
 mod rest_entitlements;
 mod rest_errors;
 mod rest_events;
+mod rest_exports;
 mod rest_imports;
 mod rest_jobs;
 mod rest_lifecycle;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Case> {
         rest_template_upgrades::cases(),
         rest_jobs::cases(),
         rest_imports::cases(),
+        rest_exports::cases(),
         rest_entitlements::cases(),
         rest_documents::cases(),
         rest_errors::cases(),

@@ -50,7 +50,7 @@ fn import(client: &Client, said: &Value) -> Outgoing {
 }
 
 /// A job that was started, once it has ended, with its items.
-async fn ended(context: &Context, client: &Client, started: &Answer) -> (Value, Vec<Value>) {
+pub async fn ended(context: &Context, client: &Client, started: &Answer) -> (Value, Vec<Value>) {
     let path = context.follow(started, started.header("location").expect("a location"));
     let job = eventually("the end of the job", async || {
         let job = client.get(&path).send().await.expect(200).json();

@@ -87,7 +87,7 @@ async fn run_return(seed: u64) {
     if rng.bool() {
         app.settle().await;
     }
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let mut said =
         json!({"format": "agent_management", "versions": true, "templates": true, "on_conflict": "skip"});
     if rng.bool() {
