@@ -139,7 +139,14 @@ impl JobWorker {
                     let mut versions = Vec::new();
                     if taken.versions {
                         versions = version::store::all(table, tenant, agent, VERSIONS_MAX_BYTES).await?;
-                        versions.reverse();
+                        // Those that aliases lead to are in any case.
+                        for number in agent.versions_in_use() {
+                            if !versions.iter().any(|version| version.number == number) {
+                                versions
+                                    .extend(version::store::find(table, tenant, &agent.id, number).await?);
+                            }
+                        }
+                        versions.sort_by_key(|version| version.number);
                         let all = agent.versions.newest_first().count() as u64;
                         parts.versions += versions.len() as u64;
                         parts.versions_left_out += all.saturating_sub(versions.len() as u64);
@@ -187,14 +194,16 @@ impl JobWorker {
         layout: Layout,
     ) -> Result<JobFile> {
         let table = &self.library.base.store;
-        let name = layout.file_name();
-        let mut writer = self.files.writer(job_key(of.tenant, of.id, name));
+        let object = format!("files/{:08x}", fastrand::u32(..));
+        let mut writer = self.files.writer(job_key(of.tenant, of.id, &object));
+        let mut ended = 0;
         let mut assembly = Assembly::new(layout, rfc3339(job.created.at));
         let mut next = 1;
         while next <= plan.first {
             let chunks = store::list_chunks(table, of.tenant, of.id, &plan.name, next, CHUNKS_READ).await?;
             let Some(last) = chunks.last().map(|chunk| chunk.number) else { break };
-            for chunk in &chunks {
+            for chunk in chunks.iter().filter(|chunk| chunk.number <= plan.first) {
+                ended += u32::from(chunk.outcomes.is_some());
                 let subject = match chunk.items {
                     Items::Templates(_) => Subject::Template,
                     _ => Subject::Agent,
@@ -213,7 +222,8 @@ impl JobWorker {
             next = last + 1;
         }
         writer.write(assembly.end().as_bytes()).await?;
-        let file = JobFile { name: name.to_owned(), bytes: writer.bytes() };
+        let name = layout.file_name().to_owned();
+        let file = JobFile { name, bytes: writer.bytes(), object, chunks: ended };
         writer.finish().await?;
         Ok(file)
     }

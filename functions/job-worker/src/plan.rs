@@ -238,6 +238,10 @@ impl JobWorker {
                 let (mut ids, mut own) = (Vec::new(), own);
                 for left in chunks.iter().filter_map(store::retried) {
                     match left {
+                        // Templates stay before agents.
+                        Items::Agents(left) if matches!(spec.what, What::Export { .. }) => {
+                            own.push((Items::Agents(left), None));
+                        }
                         Items::Agents(left) => ids.extend(left),
                         other => own.push((other, None)),
                     }

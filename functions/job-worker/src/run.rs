@@ -5,7 +5,7 @@ use agent_management::error::{Error, Result};
 use agent_management::http::caller::Caller;
 use agent_management::id::AgentId;
 use agent_management::job::store::{self, Chunk, Decisions, Items, Report};
-use agent_management::job::{Counts, Item, Job, JobFile, Kind, Outcome, RECEPTIONS_MAX, Taken, What};
+use agent_management::job::{Counts, Item, Job, Kind, Outcome, RECEPTIONS_MAX, Taken, What};
 
 use crate::change::Work;
 use crate::export::Written;
@@ -63,13 +63,12 @@ impl JobWorker {
         };
         let counts = Counts::of(ended.outcomes.as_deref().unwrap_or_default());
         let is_last = matches!(ended.items, Items::Assembly);
-        // What was stuck comes after the file was made, without it.
-        let file = if job.kind == Kind::ExportAgents && !job.is_stopping() && (is_last || is_stuck) {
-            self.assembled(of, &job).await?
-        } else {
-            None
-        };
-        let report = Report { chunk: number, counts, findings: ended.findings, file, unstuck };
+        // What was left behind may come after the file was made, or while it is, without it.
+        let was_left = receptions >= RECEPTIONS_MAX || is_stuck;
+        if job.kind == Kind::ExportAgents && !job.is_stopping() && (is_last || was_left) {
+            self.write_file(of, &job).await?;
+        }
+        let report = Report { chunk: number, counts, findings: ended.findings, unstuck };
         let job = store::report(table, of.tenant, of.id, report, self.stamp(&job)).await?;
         self.go_on(of, job, number).await
     }
@@ -95,15 +94,15 @@ impl JobWorker {
         self.go_on(of, job, number).await
     }
 
-    /// The file that an export has made so far.
-    async fn assembled(&self, of: Of<'_>, job: &Job) -> Result<Option<JobFile>> {
+    /// Writes the file of what an export's chunks have written so far. Of two who do so, the one counts who has seen
+    /// more of them, and whoever has ended a chunk has seen it.
+    async fn write_file(&self, of: Of<'_>, job: &Job) -> Result<()> {
         let spec = self.spec(of).await?;
-        match (&spec.what, &job.plan) {
-            (What::Export { format, .. }, Some(plan)) => {
-                self.assemble(of, job, plan, *format).await.map(Some)
-            }
-            (_, _) => Ok(None),
-        }
+        let (What::Export { format, .. }, Some(plan)) = (&spec.what, &job.plan) else {
+            return Ok(());
+        };
+        let file = self.assemble(of, job, plan, *format).await?;
+        store::put_file(&self.library.base.store, of.tenant, of.id, &file, self.stamp(job)).await
     }
 
     async fn execute(

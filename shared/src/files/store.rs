@@ -30,6 +30,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPTS_MAX: u32 = 4;
 /// The wait before the first repetition, in milliseconds; each further one is twice as long.
 const BACK_OFF_MS: u64 = 50;
+/// What S3 answers of an object that is not there to who may not list.
+const ACCESS_DENIED: &[u8] = b"<Code>AccessDenied</Code>";
 /// The most bytes of an answer that is no file.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
@@ -218,7 +220,7 @@ impl Files {
             _ if is_ok => Ok(Answer { etag, body }),
             404 => Err(Failure::Missing),
             // Of a missing object, too, as long as the role may not list.
-            403 => {
+            403 if body.windows(ACCESS_DENIED.len()).any(|text| text == ACCESS_DENIED) => {
                 tracing::warn!("the bucket does not let the function see an object, or there is none");
                 Err(Failure::Missing)
             }

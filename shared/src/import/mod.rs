@@ -29,7 +29,7 @@ pub use fidelity::{Added, Defaulted, Dropped, Fidelity, Mapped, leaves};
 use fidelity::{Place, SECRET, Tracker, pointers_bytes};
 pub use imported::{Beside, ImportedTemplate, ImportedVersion};
 pub use secrets::strip;
-use secrets::{Within, holds_secret, is_secret_name, without_secrets};
+use secrets::{Within, holds_secret, is_secret_name, is_surely_secret_name, without_secrets};
 pub use split::{Name, Part, split};
 
 /// The most agents and templates of a file, together.
@@ -124,6 +124,7 @@ pub fn read(format: Format, text: &str, options: Options<'_>) -> Result<Reading>
         templates: Vec::new(),
         agents: Vec::new(),
         default_model,
+        is_own: format == Format::AgentManagement,
         takes_versions: options.versions,
         takes_templates: options.templates,
     };
@@ -227,6 +228,8 @@ struct Reader {
     templates: Vec<ImportedTemplate>,
     agents: Vec<Imported>,
     default_model: Option<(String, String)>,
+    /// Whether the file is one of this service's.
+    is_own: bool,
     takes_versions: bool,
     takes_templates: bool,
 }
@@ -353,7 +356,9 @@ impl<'r> Draft<'r> {
     /// The source's own metadata: what is a scalar.
     fn metadata(&mut self, metadata: &Place<'_>) {
         for (name, value) in metadata.members() {
-            if let Some(text) = scalar_text(value.value).filter(|_| !is_secret_name(name)) {
+            let is_secret =
+                if self.reader.is_own { is_surely_secret_name(name) } else { is_secret_name(name) };
+            if let Some(text) = scalar_text(value.value).filter(|_| !is_secret) {
                 self.pair(name, &[&value], text);
             }
         }

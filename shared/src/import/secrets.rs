@@ -56,6 +56,42 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         || JOINED.iter().any(|part| joined.contains(part))
 }
 
+/// Whether what has this name is a secret where most of what is said is not, as in metadata: `env` and `jira_key` are
+/// no secrets there.
+pub(super) fn is_surely_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 8] = ["auth", "secret", "secrets", "bearer", "cookie", "cookies", "jwt", "pwd"];
+    const JOINED: [&str; 10] = [
+        "accesskey",
+        "apikey",
+        "authorization",
+        "clientsecret",
+        "credential",
+        "passphrase",
+        "passwd",
+        "password",
+        "privatekey",
+        "token",
+    ];
+    let words = words(name);
+    let joined = words.concat();
+    is_secret_name(name)
+        && (words.iter().any(|word| WORDS.contains(&word.as_str()))
+            || JOINED.iter().any(|part| joined.contains(part)))
+}
+
+/// A URL without its user, its query and its fragment.
+fn bare_url(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
 /// The words of a name such as `apiKey` or `API_KEY`, in lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -76,8 +112,23 @@ fn words(name: &str) -> Vec<String> {
 /// Whether a text holds a secret whatever it is called: a URL with a user or a key in it, or a known kind of
 /// key.
 pub(super) fn holds_secret(text: &str) -> bool {
-    const STARTS: [&str; 8] =
-        ["Basic ", "Bearer ", "ghp_", "github_pat_", "sk-", "xoxb-", "xoxp-", "-----BEGIN "];
+    const STARTS: [&str; 15] = [
+        "AIza",
+        "AKIA",
+        "ASIA",
+        "Basic ",
+        "Bearer ",
+        "eyJ",
+        "ghp_",
+        "github_pat_",
+        "glpat-",
+        "rk_live_",
+        "sk-",
+        "sk_live_",
+        "xoxb-",
+        "xoxp-",
+        "-----BEGIN ",
+    ];
     const KEY_MIN_BYTES: usize = 20;
     let mut authorities =
         text.split("://").skip(1).filter_map(|rest| rest.split(['/', '?', '#', ' ']).next());
@@ -162,9 +213,15 @@ pub fn strip(mut resource: Value) -> (Value, u64) {
     let Some(members) = resource.as_object_mut() else {
         return (resource, 0);
     };
+    for name in ["title", "notes"] {
+        if members.get(name).and_then(Value::as_str).is_some_and(holds_secret) {
+            members.remove(name);
+            left_out += 1;
+        }
+    }
     if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|name, value| {
-            let is_secret = is_secret_name(name) || value.as_str().is_some_and(holds_secret);
+            let is_secret = is_surely_secret_name(name) || value.as_str().is_some_and(holds_secret);
             left_out += u64::from(is_secret);
             !is_secret
         });
@@ -199,6 +256,12 @@ fn strip_tree(tree: &mut Value, within: Within) -> u64 {
             }
         }
         Value::Object(members) => {
+            if let Some(Value::String(url)) = members.get_mut("url")
+                && holds_secret(url)
+            {
+                *url = bare_url(url);
+                left_out += 1;
+            }
             members.retain(|name, member| {
                 let is_prose = name == "instructions" || name == "description";
                 let is_left_out = within.leaves_out(name, member)

@@ -2,13 +2,16 @@
 //! there is room for once it is read.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Fidelity, Format, Options, Reading, read};
 use crate::error::{Error, Result};
 use crate::export::Subject;
+use crate::violation::Violation;
 
 /// A part of a file that is read by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +23,57 @@ pub struct Part<'f> {
     subject: Option<Subject>,
 }
 
-/// A document of several records.
+/// The most records of a file: twice as many as any tier's job has items.
+const PARTS_MAX: usize = 100_000;
+/// The most bytes of a record, and the most values in it: what there is room for while it is read.
+const PART_MAX_BYTES: usize = 12 * 1024 * 1024;
+const VALUES_MAX: usize = 400_000;
+
+/// A document of several records. One that says anything else is read as a whole.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Document<'f> {
     #[serde(borrow, default)]
-    templates: Vec<&'f RawValue>,
+    format: Option<Cow<'f, str>>,
+    #[serde(borrow, default, rename = "exported_at")]
+    _exported_at: Option<&'f RawValue>,
     #[serde(borrow, default)]
-    agents: Vec<&'f RawValue>,
+    templates: Bounded<'f>,
+    #[serde(borrow, default)]
+    agents: Bounded<'f>,
+}
+
+/// A list of as many records as a file may have.
+#[derive(Default)]
+struct Bounded<'f>(Vec<&'f RawValue>);
+
+impl<'de: 'f, 'f> Deserialize<'de> for Bounded<'f> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Bounded<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    // One too many says so.
+                    if items.len() > PARTS_MAX {
+                        while list.next_element::<IgnoredAny>()?.is_some() {}
+                        break;
+                    }
+                    items.push(item);
+                }
+                Ok(Bounded(items))
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// What of a record tells which agent it is.
@@ -45,28 +92,41 @@ struct Wrapped<'f> {
 }
 
 /// The parts of a file, in their order. What has another form than this service's is one part.
-pub fn split(format: Format, text: &str) -> Vec<Part<'_>> {
+///
+/// # Errors
+/// [`Error::Invalid`] for more than 100,000 records.
+pub fn split(format: Format, text: &str) -> Result<Vec<Part<'_>>> {
     let whole = || vec![Part { pointer: String::new(), text, subject: None }];
     if format != Format::AgentManagement {
-        return whole();
+        return Ok(whole());
     }
     let is_json = |line: &str| serde_json::from_str::<&RawValue>(line).is_ok();
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     // As [`read`] tells them apart.
     if lines.next().is_some_and(is_json) && lines.next().is_some() {
         let lines = text.lines().filter(|line| !line.trim().is_empty()).enumerate();
-        return lines
-            .map(|(index, text)| Part { pointer: format!("/{index}"), text, subject: None })
-            .collect();
+        let part = |(index, text)| Part { pointer: format!("/{index}"), text, subject: None };
+        let parts: Vec<Part<'_>> = lines.take(PARTS_MAX + 1).map(part).collect();
+        return bounded(parts);
     }
     let mut parts = Vec::new();
-    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(text) {
+    if let Ok(Bounded(list)) = serde_json::from_str(text) {
         parts.extend(parts_of("", None, list));
-    } else if let Ok(Document { templates, agents }) = serde_json::from_str(text) {
-        parts.extend(parts_of("/templates", Some(Subject::Template), templates));
-        parts.extend(parts_of("/agents", Some(Subject::Agent), agents));
+    } else if let Ok(Document { format: said, templates, agents, .. }) = serde_json::from_str(text)
+        && said.is_none_or(|said| said == format.as_str())
+    {
+        parts.extend(parts_of("/templates", Some(Subject::Template), templates.0));
+        parts.extend(parts_of("/agents", Some(Subject::Agent), agents.0));
     }
-    if parts.is_empty() { whole() } else { parts }
+    if parts.is_empty() { Ok(whole()) } else { bounded(parts) }
+}
+
+fn bounded(parts: Vec<Part<'_>>) -> Result<Vec<Part<'_>>> {
+    if parts.len() <= PARTS_MAX {
+        return Ok(parts);
+    }
+    let violation = Violation::new("", "too_large", "the file has too many records");
+    Err(Error::Invalid(vec![violation.exceeding(PARTS_MAX, parts.len())]))
 }
 
 fn parts_of<'f>(
@@ -80,6 +140,21 @@ fn parts_of<'f>(
         subject,
     };
     items.into_iter().enumerate().map(part)
+}
+
+/// About how many values a text of JSON has, without reading it.
+fn values(text: &str) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (1, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 impl<'f> Part<'f> {
@@ -99,6 +174,18 @@ impl<'f> Part<'f> {
     /// # Errors
     /// As [`read`].
     pub fn read(&self, format: Format, options: Options<'_>) -> Result<Reading> {
+        let too_large = |limit: usize, current: usize| {
+            let violation =
+                Violation::new("", "too_large", "a record, or a file of another format, is too large");
+            Error::Invalid(vec![violation.exceeding(limit, current)])
+        };
+        if self.text.len() > PART_MAX_BYTES {
+            return Err(too_large(PART_MAX_BYTES, self.text.len()));
+        }
+        let values = values(self.text);
+        if values > VALUES_MAX {
+            return Err(too_large(VALUES_MAX, values));
+        }
         if self.subject != Some(Subject::Template) {
             return read(format, self.text, options);
         }

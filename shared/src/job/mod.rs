@@ -25,7 +25,7 @@ pub use outcome::{Counts, Decision, Item, Outcome, Problem};
 pub use plan::{LANES, Next, Plan};
 pub use spec::{ItemSelection, Spec, Taken, What};
 pub use undo::{StatusBefore, Undo};
-pub use view::{ItemView, JobFileView, JobSummary, JobView};
+pub use view::{ItemView, JobFileSummary, JobFileView, JobSummary, JobView};
 
 use crate::agent::Stamp;
 use crate::creation::Request;
@@ -95,10 +95,14 @@ pub enum State {
 }
 
 /// A file that a job has written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFile {
     pub name: String,
     pub bytes: u64,
+    /// What it is called among what the job keeps: another for each try at writing it.
+    pub object: String,
+    /// How many chunks had come to their end when it was put together.
+    pub chunks: u32,
 }
 
 impl JobFile {

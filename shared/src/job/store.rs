@@ -223,7 +223,7 @@ pub async fn adopt(
     let update = Update {
         set: [("status", text(State::Running.as_str())), ("plan", text(plan_json))]
             .into_iter()
-            .chain(file.map(head::file_attribute).transpose()?)
+            .chain(file.map(head::file_attributes).transpose()?.into_iter().flatten())
             .collect(),
         names: vec![("#status", "status"), ("#plan", "plan")],
         values: vec![(":planning", text(State::Planning.as_str()))],
@@ -257,8 +257,6 @@ pub struct Report {
     pub counts: Counts,
     /// What it found, by name.
     pub findings: Vec<(String, u64)>,
-    /// What it has made of all others.
-    pub file: Option<JobFile>,
     /// Where the chunk was stuck, how many items it has.
     pub unstuck: Option<u64>,
 }
@@ -268,7 +266,7 @@ pub struct Report {
 /// # Errors
 /// As the database's.
 pub async fn report(store: &Store, tenant: &TenantId, id: &JobId, report: Report, by: Stamp) -> Result<Job> {
-    let Report { chunk, counts, findings, file, unstuck } = report;
+    let Report { chunk, counts, findings, unstuck } = report;
     let findings: Vec<(String, u64)> =
         findings.into_iter().map(|(name, count)| (format!("{}{name}", head::FOUND), count)).collect();
     let mut add: Vec<(&str, AttributeValue)> = head::counted(counts);
@@ -292,8 +290,21 @@ pub async fn report(store: &Store, tenant: &TenantId, id: &JobId, report: Report
             update.values = vec![(":chunk", number(u64::from(chunk)))];
         }
     }
-    update.set.extend(file.as_ref().map(head::file_attribute).transpose()?);
     write(store, tenant, id, update).await.map(Written::into_job)
+}
+
+/// Makes a file the job's, unless it has one that was put together of more chunks.
+///
+/// # Errors
+/// As the database's.
+pub async fn put_file(store: &Store, tenant: &TenantId, id: &JobId, file: &JobFile, by: Stamp) -> Result<()> {
+    let update = Update {
+        set: head::file_attributes(file)?.into(),
+        names: vec![("#chunks", head::FILE_CHUNKS)],
+        values: vec![(":chunks", number(u64::from(file.chunks)))],
+        ..Update::new("attribute_not_exists(#chunks) OR #chunks <= :chunks", by)
+    };
+    write(store, tenant, id, update).await.map(drop)
 }
 
 /// Puts a chunk behind its lane that may never come to its end, so that others go on.

@@ -30,8 +30,8 @@ pub struct JobView<'a> {
     pub of: Option<&'a str>,
     /// What it found, beside what became of its items.
     pub result: Option<&'a Value>,
-    /// What it has written; `GET /v1/jobs/{job_id}/file` says where to fetch it.
-    pub file: Option<&'a JobFile>,
+    /// What it has written; `GET /v1/jobs/{job_id}/file` says where to fetch it once the job has ended.
+    pub file: Option<JobFileSummary<'a>>,
     pub rev: u64,
     pub created_at: String,
     pub created_by: &'a str,
@@ -83,7 +83,7 @@ impl<'a> From<&'a Job> for JobView<'a> {
             problem: job.problem.as_ref(),
             of: job.of.as_ref().map(crate::id::JobId::as_str),
             result: job.result.as_ref(),
-            file: job.file.as_ref(),
+            file: job.file.as_ref().map(JobFileSummary::from),
             rev: job.rev,
             created_at: rfc3339(job.created.at),
             created_by: job.created.by.as_str(),
@@ -92,6 +92,20 @@ impl<'a> From<&'a Job> for JobView<'a> {
             ended_at: job.ended_at.map(rfc3339),
             expires_at: rfc3339(expires_at),
         }
+    }
+}
+
+/// What a job has written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobFile")]
+pub struct JobFileSummary<'a> {
+    pub name: &'a str,
+    pub bytes: u64,
+}
+
+impl<'a> From<&'a JobFile> for JobFileSummary<'a> {
+    fn from(file: &'a JobFile) -> Self {
+        Self { name: &file.name, bytes: file.bytes }
     }
 }
 

@@ -34,8 +34,12 @@ use crate::violation::Violation;
 /// The most versions of a template. All of them are kept: agents that were made from one are compared with
 /// it as long as they live.
 pub const VERSIONS_MAX: usize = 1_000;
-/// A version's greatest number.
-const NUMBER_MAX: u64 = 999_999_999_999;
+/// The greatest number of a version that comes from a file: keys have room for ten times as many.
+const NUMBER_MAX: u64 = 99_999_999_999;
+/// How many versions are written together with their template, and how many bytes they have: a transaction has 100
+/// actions and 4 MB.
+const TOGETHER_MAX: usize = 90;
+const TOGETHER_MAX_BYTES: usize = 3 * 1024 * 1024;
 /// The members that clients write. All others are the service's.
 const CONTENT_FIELDS: [&str; 6] = ["name", "description", "tags", "variables", "agent", "example"];
 
@@ -189,13 +193,19 @@ impl Template {
 
 impl Template {
     /// A new template with versions that come with it, in the order of their numbers: as many of the newest as are
-    /// kept.
+    /// written at once.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a number that is none.
     pub fn with_versions(self, versions: &mut Vec<TemplateVersion>) -> Result<Self> {
-        let surplus = versions.len().saturating_sub(VERSIONS_MAX);
-        versions.drain(..surplus);
+        let bytes =
+            |version: &TemplateVersion| serde_json::to_string(&version.content).map_or(0, |json| json.len());
+        let sizes = versions.iter().rev().take(TOGETHER_MAX).map(bytes).scan(0, |sum, size| {
+            *sum += size;
+            Some(*sum)
+        });
+        let kept = sizes.take_while(|sum| *sum <= TOGETHER_MAX_BYTES).count();
+        versions.drain(..versions.len() - kept);
         let is_number = |version: &TemplateVersion| (1..=NUMBER_MAX).contains(&version.number);
         let Some(last) = versions.last() else {
             return Ok(self);

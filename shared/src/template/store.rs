@@ -3,7 +3,7 @@
 
 mod item;
 
-use aws_sdk_dynamodb::types::{Put, PutRequest, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::{Template, TemplateHead, TemplateSummary, TemplateVersion, TemplateVersionSummary};
@@ -57,21 +57,8 @@ impl Stored {
     }
 }
 
-/// Puts versions of a template whose head does not name them yet. Idempotent by their numbers.
-///
-/// # Errors
-/// [`Error::Unavailable`] when the database does not take all of them.
-pub async fn put_versions(store: &Store, tenant: &TenantId, versions: &[TemplateVersion]) -> Result<()> {
-    let mut requests = Vec::new();
-    for version in versions {
-        let put = built(PutRequest::builder().set_item(Some(item::version(tenant, version)?)).build())?;
-        requests.push(WriteRequest::builder().put_request(put).build());
-    }
-    store.write_all(requests).await
-}
-
-/// Writes a new template and counts it, in one transaction. Idempotent by its id. `over` is the `rev` of the
-/// tombstone that it replaces, if there is one.
+/// Writes a new template with the versions that come with it and counts it, in one transaction. Idempotent by its id.
+/// `over` is the `rev` of the tombstone that it replaces, if there is one.
 ///
 /// # Errors
 /// [`Error::Unavailable`] after a second of conflicts.
@@ -79,12 +66,19 @@ pub async fn insert(
     store: &Store,
     tenant: &TenantId,
     template: &Template,
+    versions: &[TemplateVersion],
     creation: Creation,
     over: Option<u64>,
     assumed: Assumed<'_>,
 ) -> Result<Insertion> {
     let count = tenant::store::count(store, tenant, Counted::Templates, assumed, &template.updated)?;
-    match heads::insert(store, item::head(tenant, template)?, creation, over, [count]).await? {
+    let mut beside = vec![count];
+    for version in versions {
+        // Without a condition: the head's admits one writer.
+        let put = Put::builder().table_name(&store.table).set_item(Some(item::version(tenant, version)?));
+        beside.push(TransactWriteItem::builder().put(built(put.build())?).build());
+    }
+    match heads::insert(store, item::head(tenant, template)?, creation, over, beside).await? {
         Inserted::Done => Ok(Insertion::Done),
         Inserted::Exists(there) => {
             let creation = Memory::of(&there).creation;
@@ -268,6 +262,7 @@ pub async fn versions(
         .key_condition_expression("PK = :template AND begins_with(SK, :versions)")
         .expression_attribute_values(":template", text(keys::template_head(tenant, &template.id).pk))
         .expression_attribute_values(":versions", text(keys::VERSION_PREFIX))
+        .consistent_read(true)
         .scan_index_forward(false);
     let items = bounded_query(query, max_bytes).await?;
     let versions = items.into_iter().map(|there| item::parse_version(&template.id, there));

@@ -17,14 +17,14 @@ use crate::agent::{Agent, Content, Creation, Head, NewAgent, Stamp};
 use crate::creation::Meeting;
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
-use crate::id::{AliasName, TenantId};
+use crate::id::AliasName;
 use crate::import::{Beside, ImportedVersion};
 use crate::tenant::Counted;
 use crate::tier::{self, Entitlements, LimitName};
 use crate::violation::{Violation, pointer_segment};
 
-/// A version's greatest number.
-const NUMBER_MAX: u64 = 999_999_999_999;
+/// The greatest number of a version that comes from a file: keys have room for ten times as many.
+const NUMBER_MAX: u64 = 99_999_999_999;
 /// How many snapshots are put at once.
 const PUT_AT_ONCE: usize = 8;
 /// How many snapshots that others have left behind are replaced with the head, and how many bytes they may have: a
@@ -88,8 +88,9 @@ pub fn restored(
         agent.aliases.insert(name, wanted.into_alias(&contents));
     }
     let used = agent.versions_in_use();
-    for (index, version) in versions.iter().enumerate().filter(|(_, version)| used.contains(&version.number))
-    {
+    let kept = newest(&all, limits.get(LimitName::VersionsKept), &used);
+    // Nobody judges a version again that an alias is led back to.
+    for (index, version) in versions.iter().enumerate().filter(|(_, one)| kept.contains(one.number)) {
         let violations = tier::violations(&base.tiers, &limits, &version.content);
         excess.extend(violations.into_iter().map(|one| one.within(&format!("/versions/{index}"))));
     }
@@ -97,7 +98,6 @@ pub fn restored(
         return Err(Error::Entitlement(excess));
     }
     refuse_oversized(&agent.aliases)?;
-    let kept = newest(&all, limits.get(LimitName::VersionsKept), &used);
     versions.retain(|version| kept.contains(version.number));
     if let Some(last) = versions.last() {
         let content = fingerprint(&last.content);
@@ -207,29 +207,17 @@ pub async fn restore(
         .collect::<Result<Vec<_>>>()?;
     let assumed = base.assumed(&caller.entitlements, Counted::Agents);
     let inserted = store::insert_with(store, tenant, &agent, creation, over, assumed, replaced).await?;
-    let refused = match inserted {
-        Insertion::Done => return Ok(Inserted::Created(Box::new(agent))),
+    // Snapshots of an agent that is not made stay: another may be about to commit them, and they are in nobody's way.
+    match inserted {
+        Insertion::Done => Ok(Inserted::Created(Box::new(agent))),
         Insertion::Exists(head, earlier) => match (creation.meet(earlier, head.tombstone(), now)?, head) {
-            (Meeting::Replay, Head::Live(there)) => return Ok(Inserted::Replayed(there)),
-            (Meeting::Replay | Meeting::Taken | Meeting::Revive { .. }, _) => return Ok(Inserted::Taken),
+            (Meeting::Replay, Head::Live(there)) => Ok(Inserted::Replayed(there)),
+            (Meeting::Replay | Meeting::Taken | Meeting::Revive { .. }, _) => Ok(Inserted::Taken),
         },
-        Insertion::Refused(record) => base.entitlements_after(&record, &caller.entitlements, Counted::Agents),
-    };
-    match refused {
-        // Judged by other entitlements than the tenant has: they are read anew.
-        Ok(_) => Ok(Inserted::Taken),
-        Err(error) => {
-            remove(base, tenant, &agent, &versions).await;
-            Err(error)
+        Insertion::Refused(record) => {
+            base.entitlements_after(&record, &caller.entitlements, Counted::Agents)?;
+            // Judged by other entitlements than the tenant has: they are read anew.
+            Ok(Inserted::Taken)
         }
-    }
-}
-
-/// Takes back the snapshots of an agent that is not made. What stays harms nobody: a later publication under its
-/// number replaces it.
-async fn remove(base: &Base, tenant: &TenantId, agent: &Agent, versions: &[Version]) {
-    let numbers: Vec<u64> = versions.iter().map(|version| version.number).collect();
-    if let Err(error) = version::store::delete(&base.store, tenant, &agent.id, &numbers).await {
-        tracing::warn!(%error, "snapshots stay that nobody will commit");
     }
 }

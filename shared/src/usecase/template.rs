@@ -1,12 +1,12 @@
-//! The use case behind everything that creates a template: write it and count it in one transaction, and tell a
-//! repetition from a new request.
+//! The use case behind everything that creates a template: write it with the versions that come with it and count it,
+//! in one transaction, and tell a repetition from a new request.
 
 use super::Base;
 use crate::creation::{Creation, Meeting};
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
 use crate::template::store::{self, Insertion};
-use crate::template::{Template, TemplateHead};
+use crate::template::{Template, TemplateHead, TemplateVersion};
 use crate::tenant::Counted;
 
 /// How often a creation is tried again because the entitlements or the head changed under it.
@@ -26,16 +26,20 @@ pub async fn insert(
     base: &Base,
     caller: &Caller,
     mut template: Template,
+    versions: &[TemplateVersion],
     creation: Creation,
 ) -> Result<Inserted> {
     let mut entitlements = caller.entitlements.clone();
     let mut over = None;
     for _ in 0..ATTEMPTS_MAX {
         let assumed = base.assumed(&entitlements, Counted::Templates);
-        match store::insert(&base.store, &caller.tenant, &template, creation, over, assumed).await? {
+        match store::insert(&base.store, &caller.tenant, &template, versions, creation, over, assumed).await?
+        {
             Insertion::Done => return Ok(Inserted::Created(Box::new(template))),
             Insertion::Exists(head, earlier) => {
                 match (creation.meet(earlier, head.tombstone(), template.created.at)?, head) {
+                    // Its versions have numbers of their own.
+                    (Meeting::Revive { .. }, _) if !versions.is_empty() => return Ok(Inserted::Taken),
                     (Meeting::Revive { rev }, _) => {
                         over = Some(rev);
                         template = template.revived_after(rev);

@@ -1,6 +1,8 @@
 //! Exports, and what comes back of them by an import: agents and templates with their versions, through files that
 //! clients fetch and send themselves.
 
+mod hostile;
+
 use harness::{App, an_agent};
 use serde_json::{Value, json};
 

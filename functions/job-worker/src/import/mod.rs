@@ -101,7 +101,15 @@ impl JobWorker {
             versions: taken.versions,
             templates: taken.templates,
         };
-        let parts = split(*format, &text);
+        let too_many = |max| {
+            let detail = format!("The job has more items than the tier's {max}.");
+            Unprepared::Refused(Problem::new("entitlement_exceeded", detail))
+        };
+        let parts = split(*format, &text).map_err(refused)?;
+        // Before anything is done about any of them; a file of another format is one part.
+        if let Some(max) = max.filter(|max| parts.len() as u64 > *max) {
+            return Err(too_many(max));
+        }
         let references = self.references(of, *format, &parts).await?;
         let mut report = spec.dry_run.then(|| self.files.writer(job_key(of.tenant, of.id, FIDELITY)));
         let cutter =
@@ -118,11 +126,11 @@ impl JobWorker {
             }
             total += (reading.templates.len() + reading.agents.len()) as u64;
             if let Some(max) = max.filter(|max| total > *max) {
-                let detail = format!("The job has more items than the tier's {max}.");
-                return Err(Unprepared::Refused(Problem::new("entitlement_exceeded", detail)));
+                return Err(too_many(max));
             }
             for imported in reading.templates {
                 let mut record = TemplateRecord::new(of.tenant, of.id, of_templates.count, imported);
+                references.rewrite_template(&mut record);
                 bound(&mut record.document);
                 templates.push(&mut of_templates, record).await?;
             }
@@ -173,6 +181,11 @@ fn picked<T>(filed: &Filed, records: Vec<T>) -> Vec<T> {
     filed.rows.iter().filter_map(|row| records.get_mut(*row).and_then(Option::take)).collect()
 }
 
+/// Passes where a chunk had room for a document.
+pub(crate) fn refuse_oversized(document: &Value) -> Result<()> {
+    if document.is_null() { Err(Error::TooLarge { limit_bytes: DOCUMENT_MAX_BYTES }) } else { Ok(()) }
+}
+
 /// What no chunk has room for is no agent, and its item says so.
 fn bound(document: &mut Value) {
     if document.to_string().len() > DOCUMENT_MAX_BYTES {
@@ -184,7 +197,8 @@ async fn finished(report: Option<Writer<'_>>) -> Result<Option<JobFile>> {
     let Some(report) = report else {
         return Ok(None);
     };
-    let file = JobFile { name: FIDELITY.to_owned(), bytes: report.bytes() };
+    let name = FIDELITY.to_owned();
+    let file = JobFile { object: name.clone(), name, bytes: report.bytes(), chunks: 0 };
     report.finish().await?;
     Ok(Some(file))
 }

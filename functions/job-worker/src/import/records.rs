@@ -12,7 +12,8 @@ use agent_management::template::TemplateLink;
 use agent_management::usecase::change::admitted;
 use agent_management::usecase::restore::{Published, restored};
 
-use super::template::link_of;
+use super::refuse_oversized;
+use super::template::{link_of, refuse_large_link};
 use crate::change::{Act, Work, failed};
 
 /// Every agent that records may meet.
@@ -58,6 +59,8 @@ impl Work<'_> {
         let What::Import { on_conflict, .. } = &self.spec.what else {
             return Err(Error::internal("a record in a job that imports nothing"));
         };
+        refuse_oversized(&record.document)?;
+        refuse_large_link(record)?;
         let new = NewAgent::read(record.document.clone())?;
         let there = record.targets.iter().find_map(|id| match heads.get(id) {
             Some(Found::Live(stored)) => Some(stored),

@@ -6,7 +6,7 @@ use agent_management::agent::store::{Found, get_heads};
 use agent_management::error::Result;
 use agent_management::id::{AgentId, AgentKey};
 use agent_management::import::{Format, Part};
-use agent_management::job::import::{Record, agent_made_of};
+use agent_management::job::import::{Record, TemplateRecord, agent_made_of};
 use serde_json::Value;
 
 use crate::{JobWorker, Of};
@@ -62,12 +62,23 @@ impl References {
         }
         let versions = record.with.versions.iter_mut().map(|version| &mut version.document);
         for document in versions.chain([&mut record.document]) {
-            let listed = document.pointer_mut("/config/sub_agents").and_then(Value::as_array_mut);
-            for sub_agent in listed.into_iter().flatten() {
-                let becomes = sub_agent["id"].as_str().and_then(|id| self.made.get(id));
-                if let Some(becomes) = becomes {
-                    sub_agent["id"] = becomes.to_string().into();
-                }
+            self.rewrite_at(document, "/config/sub_agents");
+        }
+    }
+
+    /// The same of a template's agents.
+    pub fn rewrite_template(&self, record: &mut TemplateRecord) {
+        let versions = record.versions.iter_mut().map(|version| &mut version.document);
+        for document in versions.chain([&mut record.document]) {
+            self.rewrite_at(document, "/agent/config/sub_agents");
+        }
+    }
+
+    fn rewrite_at(&self, document: &mut Value, place: &str) {
+        let listed = document.pointer_mut(place).and_then(Value::as_array_mut);
+        for sub_agent in listed.into_iter().flatten() {
+            if let Some(becomes) = sub_agent["id"].as_str().and_then(|id| self.made.get(id)) {
+                sub_agent["id"] = becomes.to_string().into();
             }
         }
     }

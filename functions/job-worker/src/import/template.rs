@@ -13,8 +13,10 @@ use agent_management::job::{Item, Job, Outcome, Problem, Spec, What};
 use agent_management::template::store::{self, Found, Stored, Written};
 use agent_management::template::{Template, TemplateContent, TemplateLink, TemplateVersion};
 use agent_management::usecase::template::{Inserted, insert};
+use agent_management::violation::Violation;
 use serde_json::Value;
 
+use super::refuse_oversized;
 use crate::JobWorker;
 use crate::change::failed;
 
@@ -70,6 +72,7 @@ impl JobWorker {
         let request = Request { route: "job", idempotency_key: Some(&named), said: &said };
         let creation = Creation::new(&of.caller.user, &request, of.job.created.at).of_job();
         let operation = Operation::of_job(&of.job.id, &format!("{} {named}", of.chunk));
+        refuse_oversized(&record.document)?;
         let content = TemplateContent::read(record.document.clone())?;
         for _ in 0..ATTEMPTS_MAX {
             let (id, there) = self.met(tenant, record).await?;
@@ -149,7 +152,6 @@ impl JobWorker {
         record: &TemplateRecord,
         creation: Creation,
     ) -> Result<Item> {
-        let (base, tenant) = (&self.library.base, &of.caller.tenant);
         let template = Template::create(id.clone(), content, of.caller.user.clone(), self.clock.now());
         let mut versions = Vec::new();
         for imported in &record.versions {
@@ -170,15 +172,9 @@ impl JobWorker {
         if of.spec.dry_run {
             return Ok(changed(&id, template.rev));
         }
-        store::put_versions(&base.store, tenant, &versions).await?;
-        match insert(base, of.caller, template.clone(), creation).await {
-            Ok(Inserted::Created(made) | Inserted::Replayed(made)) => Ok(changed(&id, made.rev)),
-            Ok(Inserted::Taken) => Err(Error::Unavailable("another import makes the template".into())),
-            Err(error) => {
-                // There is no template that they are of.
-                store::delete_versions(&base.store, tenant, &template).await?;
-                Err(error)
-            }
+        match insert(&self.library.base, of.caller, template, &versions, creation).await? {
+            Inserted::Created(made) | Inserted::Replayed(made) => Ok(changed(&id, made.rev)),
+            Inserted::Taken => Err(Error::Unavailable("another import makes the template".into())),
         }
     }
 
@@ -205,6 +201,20 @@ impl JobWorker {
         }
         Ok(links)
     }
+}
+
+/// The most bytes of a link's values: as many as an agent that is made from a template remembers.
+const LINK_MAX_BYTES: usize = 8 * 1024;
+
+/// Passes where an agent's head has room for what it remembers of its template.
+pub(super) fn refuse_large_link(record: &Record) -> Result<()> {
+    let bytes = record.with.template.as_ref().map_or(0, |link| link.to_string().len());
+    if bytes <= LINK_MAX_BYTES {
+        return Ok(());
+    }
+    let violation =
+        Violation::new("/template/variables", "too_large", "the template's values have too many bytes");
+    Err(Error::Invalid(vec![violation.exceeding(LINK_MAX_BYTES, bytes)]))
 }
 
 /// The template that an agent of a file was made from, as the file says it.

@@ -45,15 +45,15 @@ pub async fn file(jobs: &Jobs, call: &Call) -> Result<Reply> {
     let job = store::get(&jobs.base.store, &caller.tenant, &id, call.now).await?;
     // It says what the agents say.
     caller.require(Scope::AgentsRead)?;
-    let Some(file) = job.file.as_ref() else {
-        let is_to_come = matches!(job.kind, Kind::ExportAgents) && !job.state.is_ended();
-        return Err(if is_to_come {
-            Error::Conflict("The job has not written its file yet.".to_owned())
-        } else {
-            Error::NotFound("file")
-        });
-    };
-    let key = job_key(&caller.tenant, &job.id, &file.name);
+    if job.kind == Kind::ExportAgents && !job.state.is_ended() {
+        return Err(Error::Conflict("The job has not written its file yet.".to_owned()));
+    }
+    let file = job.file.as_ref().ok_or(Error::NotFound("file"))?;
+    let has_templates = job.result.as_ref().is_some_and(|result| result["templates"].as_u64() > Some(0));
+    if has_templates && job.kind == Kind::ExportAgents {
+        caller.require(Scope::TemplatesRead)?;
+    }
+    let key = job_key(&caller.tenant, &job.id, &file.object);
     let expires_at = call.now + SignedDuration::try_from(LINK_AGE).unwrap_or_default();
     Reply::ok(&JobFileView {
         name: &file.name,

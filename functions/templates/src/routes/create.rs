@@ -26,7 +26,7 @@ pub async fn create(templates: &Templates, call: &Call) -> Result<Reply> {
     };
     let creation = Creation::new(&caller.user, &request, call.now);
     let template = Template::create(id, content, caller.user.clone(), call.now);
-    match insert(&templates.library.base, caller, template, creation).await? {
+    match insert(&templates.library.base, caller, template, &[], creation).await? {
         Inserted::Created(template) => created(&template),
         Inserted::Replayed(template) => Ok(created(&template)?.replayed()),
         Inserted::Taken => Err(Error::internal("a template's id is taken")),

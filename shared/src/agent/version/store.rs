@@ -138,6 +138,7 @@ pub async fn all(store: &Store, tenant: &TenantId, agent: &Agent, max_bytes: usi
         .expression_attribute_values(":agent", text(keys::agent_head(tenant, &agent.id).pk))
         .expression_attribute_values(":oldest", text(keys::version_sort_key(oldest)))
         .expression_attribute_values(":newest", text(keys::version_sort_key(newest)))
+        .consistent_read(true)
         .scan_index_forward(false);
     let items = bounded_query(query, max_bytes).await?;
     let versions = items.into_iter().map(|item| parse(&agent.id, item));

@@ -20,6 +20,8 @@ const SPEC: &str = "job_spec";
 /// The most bytes of a specification: an item has 400 KB.
 const SPEC_MAX_BYTES: usize = 395 * 1024;
 const CREATION: &str = "creation";
+/// Of how many chunks the file was made.
+pub(super) const FILE_CHUNKS: &str = "file_chunks";
 /// What counters of findings begin with.
 pub(super) const FOUND: &str = "f_";
 const LANE_ATTRIBUTES: [&str; LANES] = ["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7"];
@@ -141,9 +143,9 @@ pub(super) fn counted(counts: Counts) -> Vec<(&'static str, AttributeValue)> {
 }
 
 /// What says which file there is.
-pub(super) fn file_attribute(file: &JobFile) -> Result<(&'static str, AttributeValue)> {
+pub(super) fn file_attributes(file: &JobFile) -> Result<[(&'static str, AttributeValue); 2]> {
     let json = serde_json::to_string(file).map_err(|_| Error::internal("a file's name is no JSON"))?;
-    Ok(("file", text(json)))
+    Ok([("file", text(json)), (FILE_CHUNKS, number(u64::from(file.chunks)))])
 }
 
 pub(super) fn item(tenant: &TenantId, job: &Job, creation: Creation) -> Result<Item> {
